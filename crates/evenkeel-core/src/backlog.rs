@@ -1,0 +1,335 @@
+//! The documents that wait at this node, longest first.
+//!
+//! A shelf for each segment holds its documents in order of length (two bytes each) and a bit for each that waits;
+//! an index over the shelves finds the longest and the shortest of all. So a million waiting documents take little
+//! more than two megabytes, and no operation looks at more than one shelf and one path of the index.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::Arc;
+
+use crate::change::Lengths;
+use crate::ids::{BatchId, DocId, DocNumber, SEGMENT_DOCUMENTS, SegmentNumber};
+use crate::units::Length;
+
+type ShelfId = (BatchId, SegmentNumber);
+
+/// Waiting documents of one segment. A *rank* is a document's place in the order of length, longest first, then
+/// lowest number first.
+#[derive(Debug, Clone)]
+struct Shelf {
+    lengths: Arc<Lengths>,
+    /// Place in the segment by rank; `None` where all lengths are the same and ranks are places.
+    order: Option<Box<[u16]>>,
+    /// A bit for each rank: that document waits.
+    waiting: Box<[u64]>,
+    count: u32,
+}
+
+impl Shelf {
+    fn new(lengths: Arc<Lengths>) -> Shelf {
+        let documents = lengths.len();
+        let order = match lengths.as_ref() {
+            Lengths::Same { .. } => None,
+            _ => {
+                let mut order: Box<[u16]> = (0..documents as u16).collect();
+                order.sort_by_key(|place| Reverse(lengths.get(usize::from(*place))));
+                Some(order)
+            }
+        };
+        Shelf { lengths, order, waiting: vec![0; documents.div_ceil(64)].into(), count: 0 }
+    }
+
+    fn place(&self, rank: usize) -> usize {
+        self.order.as_ref().map_or(rank, |order| usize::from(order[rank]))
+    }
+
+    fn length_at(&self, rank: usize) -> Length {
+        self.lengths.get(self.place(rank))
+    }
+
+    fn rank(&self, place: usize) -> usize {
+        let Some(order) = &self.order else { return place };
+        let key = (Reverse(self.lengths.get(place)), place);
+        order.partition_point(|other| (Reverse(self.lengths.get(usize::from(*other))), usize::from(*other)) < key)
+    }
+
+    fn contains(&self, rank: usize) -> bool {
+        self.waiting[rank / 64] >> (rank % 64) & 1 == 1
+    }
+
+    /// First waiting rank at or after `from`.
+    fn next(&self, from: usize) -> Option<usize> {
+        let mut word = from / 64;
+        let mut bits = self.waiting.get(word)? & (u64::MAX << (from % 64));
+        while bits == 0 {
+            word += 1;
+            bits = *self.waiting.get(word)?;
+        }
+        Some(word * 64 + bits.trailing_zeros() as usize)
+    }
+
+    fn last(&self) -> Option<usize> {
+        let word = self.waiting.iter().rposition(|bits| *bits != 0)?;
+        Some(word * 64 + 63 - self.waiting[word].leading_zeros() as usize)
+    }
+
+    /// First waiting rank whose length is at most `limit`.
+    fn next_at_most(&self, limit: Length) -> Option<usize> {
+        let from = match &self.order {
+            None if self.lengths.get(0) <= limit => 0,
+            None => return None,
+            Some(order) => order.partition_point(|place| self.lengths.get(usize::from(*place)) > limit),
+        };
+        self.next(from)
+    }
+
+    /// Longest and shortest waiting lengths.
+    fn extremes(&self) -> Option<(Length, Length)> {
+        Some((self.length_at(self.next(0)?), self.length_at(self.last()?)))
+    }
+}
+
+/// The documents that wait at this node.
+#[derive(Debug, Clone, Default)]
+pub struct Backlog {
+    shelves: BTreeMap<ShelfId, Shelf>,
+    longest: BTreeSet<(Reverse<Length>, ShelfId)>,
+    shortest: BTreeSet<(Length, ShelfId)>,
+    count: u64,
+    length: u128,
+}
+
+impl Backlog {
+    /// Nothing waits.
+    pub fn new() -> Backlog {
+        Backlog::default()
+    }
+
+    /// Number of documents that wait.
+    pub fn len(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Sum of their lengths.
+    pub fn length(&self) -> u128 {
+        self.length
+    }
+
+    /// Whether the document waits.
+    pub fn contains(&self, doc: DocId) -> bool {
+        let place = (doc.number.0 % SEGMENT_DOCUMENTS) as usize;
+        let shelf = self.shelves.get(&(doc.batch, doc.number.segment()));
+        shelf.is_some_and(|shelf| place < shelf.lengths.len() && shelf.contains(shelf.rank(place)))
+    }
+
+    /// Adds a document; `lengths` are those of its segment. False if it waits already.
+    ///
+    /// # Panics
+    /// If `lengths` does not reach to the document.
+    pub fn insert(&mut self, doc: DocId, lengths: &Arc<Lengths>) -> bool {
+        let place = (doc.number.0 % SEGMENT_DOCUMENTS) as usize;
+        assert!(place < lengths.len(), "{doc} is beyond its segment");
+        self.update((doc.batch, doc.number.segment()), Some(lengths), |shelf| {
+            let rank = shelf.rank(place);
+            let new = !shelf.contains(rank);
+            if new {
+                shelf.waiting[rank / 64] |= 1 << (rank % 64);
+                shelf.count += 1;
+            }
+            new.then(|| shelf.length_at(rank))
+        })
+        .inspect(|length| {
+            self.count += 1;
+            self.length += u128::from(length.0);
+        })
+        .is_some()
+    }
+
+    /// Takes a document out. False if it did not wait.
+    pub fn remove(&mut self, doc: DocId) -> bool {
+        let place = (doc.number.0 % SEGMENT_DOCUMENTS) as usize;
+        self.update((doc.batch, doc.number.segment()), None, |shelf| {
+            if place >= shelf.lengths.len() {
+                return None;
+            }
+            let rank = shelf.rank(place);
+            let known = shelf.contains(rank);
+            if known {
+                shelf.waiting[rank / 64] &= !(1 << (rank % 64));
+                shelf.count -= 1;
+            }
+            known.then(|| shelf.length_at(rank))
+        })
+        .inspect(|length| {
+            self.count -= 1;
+            self.length -= u128::from(length.0);
+        })
+        .is_some()
+    }
+
+    /// Changes one shelf and keeps the index true.
+    fn update<T>(
+        &mut self,
+        id: ShelfId,
+        lengths: Option<&Arc<Lengths>>,
+        change: impl FnOnce(&mut Shelf) -> Option<T>,
+    ) -> Option<T> {
+        if let Some(lengths) = lengths {
+            self.shelves.entry(id).or_insert_with(|| Shelf::new(lengths.clone()));
+        }
+        let shelf = self.shelves.get_mut(&id)?;
+        let before = shelf.extremes();
+        let result = change(shelf);
+        let after = shelf.extremes();
+        if after.is_none() {
+            self.shelves.remove(&id);
+        }
+        if before != after {
+            if let Some((longest, shortest)) = before {
+                self.longest.remove(&(Reverse(longest), id));
+                self.shortest.remove(&(shortest, id));
+            }
+            if let Some((longest, shortest)) = after {
+                self.longest.insert((Reverse(longest), id));
+                self.shortest.insert((shortest, id));
+            }
+        }
+        result
+    }
+
+    /// The longest document that waits; among equals that of the lowest batch and number.
+    pub fn longest(&self) -> Option<(DocId, Length)> {
+        let (Reverse(length), id) = self.longest.first()?;
+        let shelf = &self.shelves[id];
+        Some((document(*id, shelf.place(shelf.next(0)?)), *length))
+    }
+
+    /// The shortest document that waits.
+    pub fn shortest(&self) -> Option<(DocId, Length)> {
+        let (length, id) = self.shortest.first()?;
+        let shelf = &self.shelves[id];
+        Some((document(*id, shelf.place(shelf.last()?)), *length))
+    }
+
+    /// The longest document of at most this length.
+    pub fn longest_at_most(&self, limit: Length) -> Option<(DocId, Length)> {
+        self.descending(limit).next(limit)
+    }
+
+    /// A walk through the documents of at most `limit`, longest first, that may skip ahead.
+    pub fn descending(&self, limit: Length) -> Descending<'_> {
+        let mut heap = BinaryHeap::new();
+        for (id, shelf) in &self.shelves {
+            if let Some(rank) = shelf.next_at_most(limit) {
+                heap.push((shelf.length_at(rank), Reverse(*id), rank));
+            }
+        }
+        Descending { backlog: self, heap }
+    }
+
+    /// The waiting documents of one batch.
+    pub fn of_batch(&self, batch: BatchId) -> Vec<DocId> {
+        let from = (batch, SegmentNumber(0));
+        let to = (batch, SegmentNumber(u32::MAX));
+        let shelves = self.shelves.range(from..=to);
+        shelves
+            .flat_map(|(id, shelf)| {
+                (0..shelf.lengths.len())
+                    .filter(|rank| shelf.contains(*rank))
+                    .map(|rank| document(*id, shelf.place(rank)))
+            })
+            .collect()
+    }
+}
+
+/// A walk through a backlog, longest first.
+#[derive(Debug)]
+pub struct Descending<'a> {
+    backlog: &'a Backlog,
+    heap: BinaryHeap<(Length, Reverse<ShelfId>, usize)>,
+}
+
+impl Descending<'_> {
+    /// The longest document not visited yet that is at most `limit` long. Longer ones are passed over for good.
+    pub fn next(&mut self, limit: Length) -> Option<(DocId, Length)> {
+        loop {
+            let (length, Reverse(id), rank) = self.heap.pop()?;
+            let shelf = &self.backlog.shelves[&id];
+            if length > limit {
+                if let Some(rank) = shelf.next_at_most(limit) {
+                    self.heap.push((shelf.length_at(rank), Reverse(id), rank));
+                }
+                continue;
+            }
+            if let Some(next) = shelf.next(rank + 1) {
+                self.heap.push((shelf.length_at(next), Reverse(id), next));
+            }
+            return Some((document(id, shelf.place(rank)), length));
+        }
+    }
+}
+
+fn document((batch, segment): ShelfId, place: usize) -> DocId {
+    DocId { batch, number: DocNumber(segment.first().0 + place as u32) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The same, the obvious way.
+    fn sorted(docs: &[(DocId, Length)]) -> Vec<(DocId, Length)> {
+        let mut docs = docs.to_vec();
+        docs.sort_by_key(|(doc, length)| (Reverse(*length), *doc));
+        docs
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_set_ordered_by_length(
+            lengths in proptest::collection::vec(0u64..20, 1..300),
+            removed in proptest::collection::vec(any::<prop::sample::Index>(), 0..200),
+            limit in 0u64..25,
+        ) {
+            let packed: Vec<Length> = lengths.iter().copied().map(Length).collect();
+            let packed = Arc::new(Lengths::pack(&packed));
+            let mut backlog = Backlog::new();
+            let mut docs = Vec::new();
+            for batch in 0..2 {
+                for number in 0..lengths.len() {
+                    let doc = DocId { batch: BatchId(batch), number: DocNumber(number as u32) };
+                    prop_assert!(backlog.insert(doc, &packed));
+                    prop_assert!(!backlog.insert(doc, &packed));
+                    docs.push((doc, packed.get(number)));
+                }
+            }
+            for index in removed {
+                if docs.is_empty() { break; }
+                let (doc, _) = docs.swap_remove(index.index(docs.len()));
+                prop_assert!(backlog.contains(doc));
+                prop_assert!(backlog.remove(doc));
+                prop_assert!(!backlog.remove(doc));
+            }
+            let expected = sorted(&docs);
+            prop_assert_eq!(backlog.len(), expected.len() as u64);
+            prop_assert_eq!(backlog.length(), expected.iter().map(|(_, length)| u128::from(length.0)).sum::<u128>());
+            prop_assert_eq!(backlog.longest(), expected.first().copied());
+            prop_assert_eq!(backlog.shortest().map(|(_, length)| length), expected.last().map(|(_, length)| *length));
+            let limit = Length(limit);
+            let fitting: Vec<_> = expected.iter().copied().filter(|(_, length)| *length <= limit).collect();
+            prop_assert_eq!(backlog.longest_at_most(limit), fitting.first().copied());
+            let mut walk = backlog.descending(limit);
+            let walked: Vec<_> = std::iter::from_fn(|| walk.next(limit)).collect();
+            prop_assert_eq!(walked, fitting);
+            prop_assert_eq!(backlog.of_batch(BatchId(1)).len(), docs.iter().filter(|(doc, _)| doc.batch == BatchId(1)).count());
+        }
+    }
+}

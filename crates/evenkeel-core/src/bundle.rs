@@ -1,0 +1,98 @@
+//! Changes gathered into few: what a node has decided since its last flush, and what it holds of others ahead of
+//! their logs.
+
+use std::collections::BTreeMap;
+
+use crate::change::{Change, Outcome};
+use crate::docset::DocSet;
+use crate::ids::{BatchId, DocId, Epoch, NodeId};
+use crate::state::Tries;
+
+/// A set of single-document changes, grouped so that few changes say it all.
+#[derive(Debug, Clone, Default)]
+pub struct Bundle {
+    moved: BTreeMap<(BatchId, Epoch, NodeId, bool), DocSet>,
+    ended: BTreeMap<(BatchId, Epoch, NodeId, Outcome), DocSet>,
+    tried: BTreeMap<DocId, Tries>,
+}
+
+impl Bundle {
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.moved.is_empty() && self.ended.is_empty() && self.tried.is_empty()
+    }
+
+    /// Adds a change. Batches, segments and settings are not bundled: they go to the log as they are.
+    ///
+    /// Returns the change if it is of a kind that is not bundled.
+    pub fn add(&mut self, change: Change) -> Option<Change> {
+        match change {
+            Change::Moved { batch, docs, epoch, owner, claimed } => {
+                self.moved.entry((batch, epoch, owner, claimed)).or_default().0 |= docs.0;
+            }
+            Change::Ended { batch, docs, epoch, node, outcome } => {
+                self.ended.entry((batch, epoch, node, outcome)).or_default().0 |= docs.0;
+            }
+            Change::Tried { doc, failures, crashes } => {
+                let tries = self.tried.entry(doc).or_default();
+                tries.failures = tries.failures.max(failures);
+                tries.crashes = tries.crashes.max(crashes);
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// Removes what this change says, now that the log has carried it.
+    pub fn subtract(&mut self, change: &Change) {
+        match change {
+            Change::Moved { batch, docs, epoch, owner, claimed } => {
+                subtract(&mut self.moved, (*batch, *epoch, *owner, *claimed), docs);
+            }
+            Change::Ended { batch, docs, epoch, node, outcome } => {
+                subtract(&mut self.ended, (*batch, *epoch, *node, *outcome), docs);
+            }
+            Change::Tried { doc, failures, crashes } => {
+                if self.tried.get(doc).is_some_and(|tries| tries.failures <= *failures && tries.crashes <= *crashes) {
+                    self.tried.remove(doc);
+                }
+            }
+            Change::Batch(_)
+            | Change::Segment { .. }
+            | Change::Running { .. }
+            | Change::Cancelled(_)
+            | Change::Draining(_) => {}
+        }
+    }
+
+    /// Takes all out, as few changes.
+    pub fn drain(&mut self) -> Vec<Change> {
+        let Bundle { moved, ended, tried } = std::mem::take(self);
+        let tried =
+            tried.into_iter().map(|(doc, Tries { failures, crashes })| Change::Tried { doc, failures, crashes });
+        let moved = moved.into_iter().map(|((batch, epoch, owner, claimed), docs)| Change::Moved {
+            batch,
+            docs,
+            epoch,
+            owner,
+            claimed,
+        });
+        let ended = ended.into_iter().map(|((batch, epoch, node, outcome), docs)| Change::Ended {
+            batch,
+            docs,
+            epoch,
+            node,
+            outcome,
+        });
+        tried.chain(moved).chain(ended).collect()
+    }
+}
+
+fn subtract<K: Ord>(sets: &mut BTreeMap<K, DocSet>, key: K, docs: &DocSet) {
+    if let Some(set) = sets.get_mut(&key) {
+        set.0 -= &docs.0;
+        if set.is_empty() {
+            sets.remove(&key);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! What travels between nodes to make their states equal: changes, and the packed forms of whole segments.
+//!
+//! A change is idempotent and commutes with every other: applying it is a join. So a log may be replayed from
+//! anywhere, and a copy of a change may arrive ahead of the log that carries it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::batch::Batch;
+use crate::docset::DocSet;
+use crate::ids::{Attempt, BatchId, DocId, Epoch, NodeId, Origin, SegmentNumber};
+use crate::units::Length;
+
+/// What every node has seen: for each origin, the number of its changes merged here.
+pub type Clock = crdts::VClock<Origin>;
+
+/// How a document ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The process exited with status 0.
+    Done,
+    /// Every attempt failed: a dead letter.
+    Failed,
+    /// The batch was cancelled first.
+    Cancelled,
+}
+
+/// Where a document stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Status {
+    /// The submitter or the last owner gave it to its owner.
+    Given,
+    /// Its owner claimed it as heir of a dead one.
+    Claimed,
+    /// It has ended.
+    Ended(Outcome),
+}
+
+/// Allocation or outcome of one document: `node` owns it, or ended it, under `epoch`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Entry {
+    /// How often the document had been given an owner.
+    pub epoch: Epoch,
+    /// Owner, or the node that wrote the outcome.
+    pub node: NodeId,
+    /// Where it stands.
+    pub status: Status,
+}
+
+/// Lengths of consecutive documents, each in as few bytes as the longest of them needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lengths {
+    /// All the same.
+    Same {
+        /// The length of each.
+        length: Length,
+        /// How many.
+        count: u32,
+    },
+    /// All below 2^8.
+    Bytes(Vec<u8>),
+    /// All below 2^16.
+    Shorts(Vec<u16>),
+    /// All below 2^32.
+    Words(Vec<u32>),
+    /// Any.
+    Longs(Vec<u64>),
+}
+
+impl Lengths {
+    /// Packs a list of lengths.
+    pub fn pack(lengths: &[Length]) -> Lengths {
+        let first = lengths.first().copied().unwrap_or_default();
+        let longest = lengths.iter().copied().max().unwrap_or_default().0;
+        if lengths.iter().all(|length| *length == first) {
+            Lengths::Same { length: first, count: lengths.len() as u32 }
+        } else if longest <= u64::from(u8::MAX) {
+            Lengths::Bytes(lengths.iter().map(|length| length.0 as u8).collect())
+        } else if longest <= u64::from(u16::MAX) {
+            Lengths::Shorts(lengths.iter().map(|length| length.0 as u16).collect())
+        } else if longest <= u64::from(u32::MAX) {
+            Lengths::Words(lengths.iter().map(|length| length.0 as u32).collect())
+        } else {
+            Lengths::Longs(lengths.iter().map(|length| length.0).collect())
+        }
+    }
+
+    /// Number of documents.
+    pub fn len(&self) -> usize {
+        match self {
+            Lengths::Same { count, .. } => *count as usize,
+            Lengths::Bytes(lengths) => lengths.len(),
+            Lengths::Shorts(lengths) => lengths.len(),
+            Lengths::Words(lengths) => lengths.len(),
+            Lengths::Longs(lengths) => lengths.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Length of the document at `index`.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Lengths::len`].
+    pub fn get(&self, index: usize) -> Length {
+        match self {
+            Lengths::Same { length, count } => {
+                assert!(index < *count as usize, "document {index} of {count}");
+                *length
+            }
+            Lengths::Bytes(lengths) => Length(u64::from(lengths[index])),
+            Lengths::Shorts(lengths) => Length(u64::from(lengths[index])),
+            Lengths::Words(lengths) => Length(u64::from(lengths[index])),
+            Lengths::Longs(lengths) => Length(lengths[index]),
+        }
+    }
+
+    /// All lengths, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Length> + '_ {
+        (0..self.len()).map(|index| self.get(index))
+    }
+}
+
+/// Consecutive documents that stand alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// How many documents.
+    pub count: u16,
+    /// Their epoch.
+    pub epoch: Epoch,
+    /// Index of their node in [`Entries::nodes`].
+    pub node: u16,
+    /// Where they stand.
+    pub status: Status,
+}
+
+/// Entries of consecutive documents, as runs over a table of the nodes concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Entries {
+    /// The nodes that the runs name.
+    pub nodes: Vec<NodeId>,
+    /// The documents, in order.
+    pub runs: Vec<Run>,
+}
+
+impl Entries {
+    /// Packs a list of entries; at most 65,535 different nodes.
+    pub fn pack(entries: impl IntoIterator<Item = Entry>) -> Entries {
+        let mut packed = Entries::default();
+        for entry in entries {
+            packed.push(entry);
+        }
+        packed
+    }
+
+    fn push(&mut self, entry: Entry) {
+        let node = self.nodes.iter().position(|node| *node == entry.node).unwrap_or_else(|| {
+            self.nodes.push(entry.node);
+            self.nodes.len() - 1
+        });
+        let node = u16::try_from(node).expect("fewer than 65,536 nodes in one segment");
+        match self.runs.last_mut() {
+            Some(run)
+                if run.node == node
+                    && run.epoch == entry.epoch
+                    && run.status == entry.status
+                    && run.count < u16::MAX =>
+            {
+                run.count += 1;
+            }
+            _ => self.runs.push(Run { count: 1, epoch: entry.epoch, node, status: entry.status }),
+        }
+    }
+
+    /// The entries, in order; runs that name no node of the table are left out (see [`Entries::documents`]).
+    pub fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.runs.iter().flat_map(|run| {
+            let node = self.nodes.get(usize::from(run.node)).copied();
+            node.into_iter().flat_map(move |node| {
+                std::iter::repeat_n(Entry { epoch: run.epoch, node, status: run.status }, usize::from(run.count))
+            })
+        })
+    }
+
+    /// Number of documents; `None` if a run names a node that is not in the table, as only a faulty peer's can.
+    pub fn documents(&self) -> Option<usize> {
+        self.runs
+            .iter()
+            .try_fold(0, |sum, run| (usize::from(run.node) < self.nodes.len()).then(|| sum + usize::from(run.count)))
+    }
+}
+
+/// One step of the replicated state. Every variant is a join: idempotent, commutative, associative.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Change {
+    /// There is this batch.
+    Batch(Batch),
+    /// These are the lengths of a segment's documents, and where they stand at least.
+    Segment {
+        /// The batch.
+        batch: BatchId,
+        /// The segment.
+        segment: SegmentNumber,
+        /// Length of each document.
+        lengths: Lengths,
+        /// Where each stands.
+        entries: Entries,
+    },
+    /// These documents have a new owner.
+    Moved {
+        /// The batch.
+        batch: BatchId,
+        /// The documents.
+        docs: DocSet,
+        /// Their new epoch.
+        epoch: Epoch,
+        /// Their new owner.
+        owner: NodeId,
+        /// The owner claimed them as heir of a dead one.
+        claimed: bool,
+    },
+    /// These documents have ended.
+    Ended {
+        /// The batch.
+        batch: BatchId,
+        /// The documents.
+        docs: DocSet,
+        /// The epoch of the attempt.
+        epoch: Epoch,
+        /// The node that ran them.
+        node: NodeId,
+        /// How they ended.
+        outcome: Outcome,
+    },
+    /// These documents hold a slot of this node. Advisory: it tells people where a document runs and heirs what died with its owner.
+    Running {
+        /// The batch.
+        batch: BatchId,
+        /// The documents.
+        docs: DocSet,
+        /// The epoch under which they run.
+        epoch: Epoch,
+        /// The node that runs them.
+        node: NodeId,
+    },
+    /// A document has been tried so often, and so many owners in a row died while running it.
+    Tried {
+        /// The document.
+        doc: DocId,
+        /// Attempts that failed.
+        failures: Attempt,
+        /// Owners that died while running it.
+        crashes: u32,
+    },
+    /// The batch is cancelled: no document of it starts any more.
+    Cancelled(BatchId),
+    /// This run of a node is asked to give everything away and leave.
+    Draining(Origin),
+}

@@ -1,0 +1,257 @@
+//! The change logs: this node's own, and copies of the others' for relaying.
+//!
+//! Each origin numbers its changes from 1. A pull is answered from here as long as the logs reach back to the puller's
+//! clock; what every live node has, and what exceeds the byte budget, is dropped, and whoever lags further gets a
+//! snapshot of the state.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crdts::{CmRDT, Dot};
+
+use crate::change::{Change, Clock, Entries, Lengths};
+use crate::ids::Origin;
+use crate::message::Logged;
+
+/// One origin's changes, as far as they are still kept.
+#[derive(Debug, Clone, Default)]
+struct OriginLog {
+    /// Number of changes dropped from the front.
+    dropped: u64,
+    changes: VecDeque<Change>,
+}
+
+impl OriginLog {
+    fn head(&self) -> u64 {
+        self.dropped + self.changes.len() as u64
+    }
+}
+
+/// The change logs of all origins that one node has heard of.
+#[derive(Debug, Clone)]
+pub struct Log {
+    clock: Clock,
+    origins: BTreeMap<Origin, OriginLog>,
+    bytes: usize,
+}
+
+/// Why a logged change was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misplaced {
+    /// It was seen before.
+    Known,
+    /// One before it is missing.
+    Gap,
+}
+
+impl Log {
+    /// Empty logs.
+    pub fn new() -> Log {
+        Log { clock: Clock::new(), origins: BTreeMap::new(), bytes: 0 }
+    }
+
+    /// What has been seen.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Number of changes that an origin has logged, as far as is known here.
+    pub fn head(&self, origin: Origin) -> u64 {
+        self.clock.get(&origin)
+    }
+
+    /// Bytes kept, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Appends a change of this node's own; returns its number.
+    pub fn append(&mut self, origin: Origin, change: Change) -> u64 {
+        let sequence = self.clock.get(&origin) + 1;
+        self.push(Logged { origin, sequence, change });
+        sequence
+    }
+
+    /// Whether a change of another origin is the next of its log.
+    pub fn place(&self, logged: &Logged) -> Result<(), Misplaced> {
+        let seen = self.clock.get(&logged.origin);
+        match logged.sequence {
+            sequence if sequence <= seen => Err(Misplaced::Known),
+            sequence if sequence == seen + 1 => Ok(()),
+            _ => Err(Misplaced::Gap),
+        }
+    }
+
+    /// Keeps a change that [`Log::place`] has admitted.
+    ///
+    /// # Panics
+    /// If it is not the next of its origin's log.
+    pub fn push(&mut self, logged: Logged) {
+        assert_eq!(self.place(&logged), Ok(()), "{} of {}", logged.sequence, logged.origin);
+        self.clock.apply(Dot::new(logged.origin, logged.sequence));
+        self.bytes += weight(&logged.change);
+        let log = self.origins.entry(logged.origin).or_default();
+        log.changes.push_back(logged.change);
+    }
+
+    /// Takes over a clock whose changes have arrived by snapshot; logs that would have a gap start anew behind it.
+    pub fn advance(&mut self, seen: &Clock) {
+        for dot in seen.iter() {
+            if dot.counter > self.clock.get(dot.actor) {
+                let log = self.origins.entry(*dot.actor).or_default();
+                self.bytes -= log.changes.drain(..).map(|change| weight(&change)).sum::<usize>();
+                log.dropped = dot.counter;
+                self.clock.apply(Dot::new(*dot.actor, dot.counter));
+            }
+        }
+    }
+
+    /// What a puller lacks, in the order of each log, about `max_bytes` at a time, and whether there is more.
+    /// `None` if the logs do not reach back so far.
+    pub fn answer(&self, seen: &Clock, max_bytes: usize) -> Option<(Vec<Logged>, bool)> {
+        if self.origins.iter().any(|(origin, log)| seen.get(origin) < log.dropped) {
+            return None;
+        }
+        let mut answer = Vec::new();
+        let mut bytes = 0;
+        for (origin, log) in &self.origins {
+            let from = seen.get(origin).min(log.head());
+            for (place, change) in log.changes.iter().enumerate().skip((from - log.dropped) as usize) {
+                if bytes >= max_bytes {
+                    return Some((answer, true));
+                }
+                bytes += weight(change);
+                let sequence = log.dropped + place as u64 + 1;
+                answer.push(Logged { origin: *origin, sequence, change: change.clone() });
+            }
+        }
+        Some((answer, false))
+    }
+
+    /// Drops what everybody has seen, and then, oldest first from the largest log, what exceeds the budget.
+    pub fn trim<'a>(&mut self, seen_by_all: impl Iterator<Item = &'a Clock> + Clone, max_bytes: usize) {
+        for (origin, log) in &mut self.origins {
+            let known = seen_by_all.clone().map(|clock| clock.get(origin)).min().unwrap_or(log.dropped);
+            while log.dropped < known
+                && let Some(change) = log.changes.pop_front()
+            {
+                log.dropped += 1;
+                self.bytes -= weight(&change);
+            }
+        }
+        while self.bytes > max_bytes {
+            let largest =
+                self.origins.values_mut().max_by_key(|log| log.changes.len()).expect("bytes are kept somewhere");
+            let Some(change) = largest.changes.pop_front() else { break };
+            largest.dropped += 1;
+            self.bytes -= weight(&change);
+        }
+    }
+
+    /// Hash of the clock: equal for nodes that have seen the same.
+    pub fn digest(&self) -> u64 {
+        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        for dot in self.clock.iter() {
+            hasher.update(&dot.actor.node.0);
+            hasher.update(&dot.actor.generation.0.to_le_bytes());
+            hasher.update(&dot.counter.to_le_bytes());
+        }
+        hasher.digest()
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log::new()
+    }
+}
+
+/// Size of a change in memory and on the wire, about, in bytes.
+pub fn weight(change: &Change) -> usize {
+    64 + match change {
+        Change::Batch(batch) => batch.command.iter().map(String::len).sum(),
+        Change::Segment { lengths, entries, .. } => lengths_weight(lengths) + entries_weight(entries),
+        Change::Moved { docs, .. } | Change::Ended { docs, .. } | Change::Running { docs, .. } => {
+            docs.0.serialized_size()
+        }
+        Change::Tried { .. } | Change::Cancelled(_) | Change::Draining(_) => 0,
+    }
+}
+
+fn lengths_weight(lengths: &Lengths) -> usize {
+    lengths.len()
+        * match lengths {
+            Lengths::Same { .. } => 0,
+            Lengths::Bytes(_) => 1,
+            Lengths::Shorts(_) => 2,
+            Lengths::Words(_) => 4,
+            Lengths::Longs(_) => 8,
+        }
+}
+
+fn entries_weight(entries: &Entries) -> usize {
+    entries.nodes.len() * 16 + entries.runs.len() * size_of::<crate::change::Run>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{BatchId, Generation, NodeId};
+
+    fn origin(node: u8) -> Origin {
+        Origin { node: NodeId([node; 16]), generation: Generation(1) }
+    }
+
+    fn change(number: u64) -> Change {
+        Change::Cancelled(BatchId(number))
+    }
+
+    #[test]
+    fn a_puller_gets_what_it_lacks_in_order_and_in_parts() {
+        let mut log = Log::new();
+        for number in 1..=5 {
+            assert_eq!(log.append(origin(1), change(number)), number);
+        }
+        let mut puller = Log::new();
+        let mut parts = 0;
+        loop {
+            let (changes, more) = log.answer(puller.clock(), 100).unwrap();
+            changes.into_iter().for_each(|logged| puller.push(logged));
+            parts += 1;
+            if !more {
+                break;
+            }
+        }
+        assert_eq!((puller.clock(), parts), (log.clock(), 3));
+        assert_eq!(puller.digest(), log.digest());
+    }
+
+    #[test]
+    fn a_gap_and_a_repetition_are_told_apart() {
+        let mut log = Log::new();
+        log.append(origin(1), change(1));
+        let logged = |sequence| Logged { origin: origin(1), sequence, change: change(sequence) };
+        assert_eq!(log.place(&logged(1)), Err(Misplaced::Known));
+        assert_eq!(log.place(&logged(2)), Ok(()));
+        assert_eq!(log.place(&logged(3)), Err(Misplaced::Gap));
+    }
+
+    #[test]
+    fn a_trimmed_log_sends_the_laggard_to_the_snapshot() {
+        let mut log = Log::new();
+        for number in 1..=5 {
+            log.append(origin(1), change(number));
+        }
+        let (first, _) = log.answer(&Clock::new(), 150).unwrap();
+        let mut seen = Clock::new();
+        first.iter().for_each(|logged| seen.apply(Dot::new(logged.origin, logged.sequence)));
+        log.trim([&seen].into_iter(), usize::MAX);
+        assert!(log.answer(&Clock::new(), 1000).is_none());
+        assert_eq!(log.answer(&seen, 1000).unwrap().0.len(), 2);
+        let mut newcomer = Log::new();
+        newcomer.advance(log.clock());
+        assert_eq!(newcomer.answer(&seen, 1000), None);
+        assert_eq!(newcomer.digest(), log.digest());
+        log.trim([].into_iter(), 0);
+        assert_eq!(log.bytes(), 0);
+    }
+}

@@ -1,0 +1,100 @@
+//! Leaving cleanly: everything that waits is given away, what runs is finished, and the log is known elsewhere.
+
+use std::collections::BTreeMap;
+
+use super::Node;
+use crate::balance::{SlowRule, allocate};
+use crate::batch::Allocate;
+use crate::change::Change;
+use crate::docset::DocSet;
+use crate::ids::{BatchId, DocId, Epoch, NodeId, Origin};
+use crate::message::Reason;
+use crate::outbox::{Event, Outbox};
+use crate::units::Length;
+
+/// Documents given away in one tick, so that no tick is long.
+const DRAIN_STEP: usize = 32_768;
+
+impl Node {
+    /// Somebody asks that a node leave: this one, or another through the log.
+    pub(super) fn ask_to_drain(&mut self, origin: Origin, out: &mut Outbox) {
+        if !self.state.is_draining(origin) {
+            self.decide(Change::Draining(origin), out);
+            self.nudge(out);
+            out.publish(self.load());
+        }
+    }
+
+    /// Gives away what waits; once nothing is left that is not known elsewhere, leaves.
+    pub(super) fn drain_step(&mut self, out: &mut Outbox) {
+        if !self.is_draining() || self.left || self.settling.is_some() {
+            return;
+        }
+        let offers: Vec<_> = self.offers.keys().copied().collect();
+        for id in offers {
+            self.withdraw(id);
+        }
+        let resting: Vec<DocId> = self.resting.keys().copied().collect();
+        for doc in resting {
+            self.resting.remove(&doc);
+            self.put_back(doc);
+        }
+        self.give_all(out);
+        let idle = self.running.is_empty() && self.closing.is_empty() && self.dying.is_empty() && self.held.is_empty();
+        let alone = self.view.live.values().all(|peer| peer.load.draining);
+        if idle && (alone || (self.backlog.is_empty() && self.is_known_elsewhere())) {
+            self.left = true;
+            out.leave(self.backlog.len());
+        }
+    }
+
+    fn give_all(&mut self, out: &mut Outbox) {
+        let (standings, _) = self.standings();
+        if self.backlog.is_empty() || !standings[1..].iter().any(|standing| standing.takes()) {
+            return;
+        }
+        let mut walk = self.backlog.descending(Length::MAX);
+        let docs: Vec<(DocId, Length)> = std::iter::from_fn(|| walk.next(Length::MAX)).take(DRAIN_STEP).collect();
+        let lengths: Vec<Length> = docs.iter().map(|(_, length)| *length).collect();
+        let rule = SlowRule::from(&self.settings);
+        let owners = allocate(Allocate::Lpt, self.settings.metric, rule, &lengths, &standings[1..]);
+        let mut gifts: BTreeMap<NodeId, Vec<DocId>> = BTreeMap::new();
+        for ((doc, _), owner) in docs.iter().zip(owners) {
+            gifts.entry(standings[1 + usize::from(owner)].node()).or_default().push(*doc);
+        }
+        for (to, docs) in gifts {
+            self.hand_over(to, &docs, Reason::Drain, out);
+        }
+    }
+
+    /// Gives documents away: from here on they are the receiver's.
+    pub(super) fn hand_over(&mut self, to: NodeId, docs: &[DocId], reason: Reason, out: &mut Outbox) {
+        let mut moves: BTreeMap<(BatchId, Epoch), DocSet> = BTreeMap::new();
+        let mut changes = Vec::new();
+        for doc in docs {
+            let epoch = self.state.slot(*doc).expect("a document of this node has an entry").epoch.next();
+            moves.entry((doc.batch, epoch)).or_default().insert(doc.number);
+            let tries = self.state.tries(*doc);
+            if tries != Default::default() {
+                changes.push(Change::Tried { doc: *doc, failures: tries.failures, crashes: tries.crashes });
+            }
+        }
+        for ((batch, epoch), docs) in moves {
+            let change = Change::Moved { batch, docs, epoch, owner: to, claimed: false };
+            self.decide(change.clone(), out);
+            changes.push(change);
+        }
+        self.counters.moved += docs.len() as u64;
+        out.observe(Event::Gave { documents: docs.len() as u64, to, reason });
+        self.send_ahead(to, reason, changes, out);
+    }
+
+    /// Whether some live node that stays has all of this node's log.
+    fn is_known_elsewhere(&self) -> bool {
+        let head = self.log.head(self.me);
+        self.bundle.is_empty()
+            && self.view.live.iter().any(|(node, peer)| {
+                !peer.load.draining && self.peer_clocks.get(node).is_some_and(|clock| clock.get(&self.me) >= head)
+            })
+    }
+}

@@ -1,0 +1,89 @@
+//! What this node owns: merging changes into its state, and keeping its own lists true to it.
+
+use super::Node;
+use crate::change::{Change, Outcome};
+use crate::ids::NodeId;
+use crate::outbox::{Event, Outbox};
+use crate::state::{Malformed, Shift};
+
+impl Node {
+    /// Merges a change from elsewhere, and acts on what this node gained or lost by it.
+    pub(super) fn merge(&mut self, from: NodeId, change: Change, out: &mut Outbox) -> Result<(), Malformed> {
+        let known = match &change {
+            Change::Batch(batch) if self.state.batch(batch.id).is_none() => Some(Event::BatchKnown(batch.id)),
+            Change::Cancelled(batch) if !self.state.is_cancelled(*batch) => Some(Event::BatchCancelled(*batch)),
+            _ => None,
+        };
+        let (cancelled, touched) = match &change {
+            Change::Cancelled(batch) => (Some(*batch), None),
+            Change::Segment { batch, .. } | Change::Ended { batch, .. } => (None, Some(*batch)),
+            _ => (None, None),
+        };
+        let mut shifts = Vec::new();
+        if let Err(why) = self.state.merge_change(change, &mut shifts) {
+            out.observe(Event::Ignored { from, why: why.clone() });
+            return Err(why);
+        }
+        if let Some(event) = known {
+            out.observe(event);
+        }
+        self.shifted(&shifts, out);
+        if let Some(batch) = cancelled {
+            self.cancel_own(batch, out);
+        }
+        if let Some(batch) = touched
+            && !self.finished.contains(&batch)
+            && self.state.batch(batch).is_some_and(|state| state.is_finished())
+        {
+            self.finished.insert(batch);
+            out.observe(Event::BatchFinished(batch));
+        }
+        Ok(())
+    }
+
+    /// Merges a change of this node's own making and gathers it for the next flush.
+    pub(super) fn decide(&mut self, change: Change, out: &mut Outbox) {
+        self.merge(self.me.node, change.clone(), out).expect("this node's own changes are well formed");
+        if let Some(change) = self.bundle.add(change) {
+            self.log.append(self.me, change);
+        }
+    }
+
+    fn shifted(&mut self, shifts: &[Shift], out: &mut Outbox) {
+        for shift in shifts {
+            if shift.is_gain() {
+                self.gain(shift, out);
+            } else if shift.is_loss() {
+                self.lose(shift, out);
+            }
+        }
+    }
+
+    fn gain(&mut self, shift: &Shift, out: &mut Outbox) {
+        let doc = shift.doc;
+        if self.closing.contains_key(&doc) {
+            // It has ended here already; the outcome follows once the result is kept.
+            return;
+        }
+        if self.state.is_cancelled(doc.batch) {
+            self.end_unrun(doc, Outcome::Cancelled, out);
+            return;
+        }
+        let lengths = self.state.lengths(doc.batch, doc.number.segment()).expect("a gained document has a segment");
+        self.backlog.insert(doc, lengths);
+    }
+
+    fn lose(&mut self, shift: &Shift, out: &mut Outbox) {
+        let doc = shift.doc;
+        self.backlog.remove(doc);
+        self.resting.remove(&doc);
+        if let Some(running) = self.running.remove(&doc) {
+            self.counters.duplicates += 1;
+            self.dying.insert((doc, running.epoch), self.now);
+            out.kill(doc, running.epoch);
+            out.observe(Event::Superseded(doc));
+        }
+        // A document whose verdict is being kept has ended in the world: its outcome is logged when it is kept, whoever
+        // owns it by then. It leaves `closing` there.
+    }
+}

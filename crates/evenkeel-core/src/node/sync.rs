@@ -1,0 +1,267 @@
+//! Making states equal: flush, pull, answer, and copies sent ahead of the log.
+
+use super::Node;
+use crate::change::{Change, Clock};
+use crate::docset::DocSet;
+use crate::ids::{BatchId, Epoch, Generation, NodeId, Origin, SegmentNumber};
+use crate::log::Misplaced;
+use crate::message::{Cursor, Logged, Message, Reason};
+use crate::outbox::Outbox;
+use crate::state::Malformed;
+use crate::units::Micros;
+
+/// Bytes of changes in one answer, about.
+const ANSWER_BYTES: usize = 1 << 20;
+
+/// Pulls under way at once.
+const MAX_PULLS: usize = 8;
+
+/// Peers that are told at once of something urgent; in a larger cluster gossip tells the rest.
+const MAX_NUDGED: usize = 64;
+
+/// A pull that has not been answered.
+#[derive(Debug, Clone)]
+pub(super) struct Pulling {
+    since: Micros,
+}
+
+impl Node {
+    /// Writes what was decided since the last flush into the log.
+    pub(super) fn flush(&mut self, out: &mut Outbox) {
+        for change in self.bundle.drain() {
+            self.log.append(self.me, change);
+        }
+        self.mark_running(out);
+        let live = self.view.live.keys();
+        let clocks: Option<Vec<&Clock>> = live.map(|peer| self.peer_clocks.get(peer)).collect();
+        // Alone, nobody lags: whoever comes gets a snapshot. With a peer that never pulled, nothing is known by all.
+        match clocks {
+            Some(clocks) if clocks.is_empty() => {
+                let own = self.log.clock().clone();
+                self.log.trim([&own].into_iter(), self.settings.log_bytes);
+            }
+            Some(clocks) => self.log.trim(clocks.into_iter(), self.settings.log_bytes),
+            None => self.log.trim([&Clock::new()].into_iter(), self.settings.log_bytes),
+        }
+    }
+
+    /// Tells which documents have been running since before the last flush; shorter ones end untold.
+    fn mark_running(&mut self, out: &mut Outbox) {
+        let interval = self.settings.gossip_interval;
+        let mut marks: std::collections::BTreeMap<(BatchId, Epoch), DocSet> = Default::default();
+        for (doc, running) in &mut self.running {
+            if !running.marked && self.now.since(running.started) >= interval {
+                running.marked = true;
+                marks.entry((doc.batch, running.epoch)).or_default().insert(doc.number);
+            }
+        }
+        let node = self.me.node;
+        for ((batch, epoch), docs) in marks {
+            self.decide(Change::Running { batch, docs, epoch, node }, out);
+        }
+    }
+
+    /// Tells peers at once that the log has grown.
+    pub(super) fn nudge(&mut self, out: &mut Outbox) {
+        let head = self.log.head(self.me);
+        for peer in self.view.live.keys().take(MAX_NUDGED) {
+            out.send(*peer, Message::Head { head });
+        }
+    }
+
+    pub(super) fn hear_head(&mut self, from: NodeId, head: u64, out: &mut Outbox) {
+        if let Some(peer) = self.view.live.get(&from)
+            && head > self.log.head(Origin { node: from, generation: peer.generation })
+        {
+            self.pull_from(from, None, out);
+        }
+    }
+
+    /// Pulls from whoever has something new: first from the writers themselves, then from anyone who has seen what this
+    /// node has not.
+    pub(super) fn pull(&mut self, out: &mut Outbox) {
+        let patience = self.settings.gossip_interval.times(10).max(Micros::from_secs(2));
+        self.pulling.retain(|_, pulling| self.now.since(pulling.since) < patience);
+        let digest = self.log.digest();
+        let mut behind = Vec::new();
+        let mut different = Vec::new();
+        for (node, peer) in &self.view.live {
+            let head = self.log.head(Origin { node: *node, generation: peer.generation });
+            if peer.load.head > head {
+                behind.push(*node);
+            } else if peer.load.digest != digest {
+                different.push(*node);
+            }
+        }
+        let settling = self.settling.is_some();
+        if let Some(settling) = &self.settling {
+            behind.append(&mut different);
+            // Also of one that seems to have nothing new: what it was told ahead of a log it tells only when it is asked.
+            let others = settling.waiting().filter(|node| self.view.live.contains_key(node));
+            behind.extend(others.filter(|node| !behind.contains(node)).collect::<Vec<_>>());
+        } else if behind.is_empty() && !different.is_empty() {
+            let chosen = self.chance.below(different.len() as u64) as usize;
+            behind.push(different[chosen]);
+        }
+        for node in behind {
+            if self.pulling.len() >= MAX_PULLS && !settling {
+                break;
+            }
+            self.pull_from(node, None, out);
+        }
+    }
+
+    fn pull_from(&mut self, peer: NodeId, snapshot: Option<Cursor>, out: &mut Outbox) {
+        if self.pulling.contains_key(&peer) && snapshot.is_none() {
+            return;
+        }
+        self.pulling.insert(peer, Pulling { since: self.now });
+        let clock = self.log.clock().clone();
+        let settling = self.settling.is_some();
+        out.send(peer, Message::Pull { generation: self.me.generation, clock, snapshot, settling });
+    }
+
+    pub(super) fn answer_pull(
+        &mut self,
+        from: NodeId,
+        generation: Generation,
+        clock: Clock,
+        snapshot: Option<Cursor>,
+        settling: bool,
+        out: &mut Outbox,
+    ) {
+        if self.view.live.get(&from).is_some_and(|peer| peer.generation > generation) {
+            return;
+        }
+        let next_run = Origin { node: from, generation };
+        let earlier = self.ahead.keys().find(|origin| origin.node == from && **origin < next_run);
+        if let Some(earlier) = earlier.copied() {
+            self.relog_ahead(earlier);
+        }
+        self.note_holder(from, clock.get(&self.me));
+        let answer = match snapshot {
+            Some(cursor) => self.snapshot_part(cursor),
+            None => match self.log.answer(&clock, ANSWER_BYTES) {
+                Some((changes, more)) => {
+                    let live = if settling { self.view.live.keys().copied().collect() } else { Vec::new() };
+                    Message::Changes { changes, more, live }
+                }
+                None => {
+                    let base = self.log.clock().clone();
+                    self.snapshot_part(Cursor { base, batch: None, segment: SegmentNumber(0) })
+                }
+            },
+        };
+        self.peer_clocks.insert(from, clock);
+        out.send(from, answer);
+        self.acknowledge(out);
+    }
+
+    fn snapshot_part(&self, cursor: Cursor) -> Message {
+        let (changes, next) = self.state.snapshot_part(&cursor);
+        let complete = next.is_none();
+        let next = next.unwrap_or(Cursor { base: cursor.base, batch: None, segment: SegmentNumber(0) });
+        Message::Snapshot { changes, next, complete }
+    }
+
+    pub(super) fn take_changes(
+        &mut self,
+        from: NodeId,
+        changes: Vec<Logged>,
+        more: bool,
+        live: Vec<NodeId>,
+        out: &mut Outbox,
+    ) {
+        self.pulling.remove(&from);
+        let news = !changes.is_empty();
+        for logged in changes {
+            if logged.origin == self.me || self.log.place(&logged) != Ok(()) {
+                debug_assert!(logged.origin != self.me || self.log.place(&logged) == Err(Misplaced::Known));
+                continue;
+            }
+            match self.merge(from, logged.change.clone(), out) {
+                Ok(()) => {}
+                // It would be lost if it were counted as seen: it comes again with the next pull.
+                Err(Malformed::TooEarly(_)) => break,
+                // Counted as seen, so that one faulty change does not stop all that follow.
+                Err(_) => {}
+            }
+            if let Some(ahead) = self.ahead.get_mut(&logged.origin) {
+                ahead.subtract(&logged.change);
+                if ahead.is_empty() {
+                    self.ahead.remove(&logged.origin);
+                }
+            }
+            self.log.push(logged);
+        }
+        // Pulling until nothing comes also tells the peer what has arrived here.
+        if more || news {
+            self.pull_from(from, None, out);
+        } else {
+            self.heard_from(from, &live);
+        }
+    }
+
+    pub(super) fn take_snapshot(
+        &mut self,
+        from: NodeId,
+        changes: Vec<Change>,
+        next: Cursor,
+        complete: bool,
+        out: &mut Outbox,
+    ) {
+        self.pulling.remove(&from);
+        for change in changes {
+            // What is malformed is reported by the merge and left out.
+            let _ = self.merge(from, change, out);
+        }
+        if complete {
+            self.log.advance(&next.base);
+            self.pull_from(from, None, out);
+        } else {
+            self.pull_from(from, Some(next), out);
+        }
+    }
+
+    /// Sends copies of changes to one peer ahead of the log.
+    pub(super) fn send_ahead(&mut self, to: NodeId, reason: Reason, changes: Vec<Change>, out: &mut Outbox) {
+        out.send(to, Message::Ahead { generation: self.me.generation, reason, changes });
+    }
+
+    /// Merges copies of changes that came ahead of their log, and keeps them until the log has carried them too.
+    pub(super) fn take_ahead(
+        &mut self,
+        from: NodeId,
+        generation: Generation,
+        reason: Reason,
+        changes: Vec<Change>,
+        out: &mut Outbox,
+    ) {
+        match reason {
+            Reason::Offer(id) => drop(self.grants.remove(&(from, id))),
+            Reason::Dry => self.dry_answered(from),
+            Reason::Drain | Reason::Result => {}
+        }
+        let origin = Origin { node: from, generation };
+        let gone = self.view.live.get(&from).is_none_or(|peer| peer.generation > generation);
+        for change in changes {
+            if self.merge(from, change.clone(), out).is_err() {
+                continue;
+            }
+            if gone {
+                self.bundle.add(change);
+            } else {
+                self.ahead.entry(origin).or_default().add(change);
+            }
+        }
+    }
+
+    /// A peer has died: what it told only here goes into this node's own log, at once, since its heirs, or the peer's
+    /// own next run, are about to pull.
+    pub(super) fn relog_ahead(&mut self, origin: Origin) {
+        let Some(mut ahead) = self.ahead.remove(&origin) else { return };
+        for change in ahead.drain() {
+            self.log.append(self.me, change);
+        }
+    }
+}

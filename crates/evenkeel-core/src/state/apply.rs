@@ -1,0 +1,353 @@
+//! Merging a change into the state: `crdts::CmRDT`.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use crdts::CmRDT;
+
+use super::segment::Segment;
+use super::slot::{NodeIndex, Slot};
+use super::{BatchState, State, Tally};
+use crate::batch::Batch;
+use crate::change::{Change, Entries, Lengths, Status};
+use crate::docset::DocSet;
+use crate::ids::{BatchId, DocId, DocNumber, Epoch, NodeId, SEGMENT_DOCUMENTS, SegmentNumber};
+use crate::log::weight;
+use crate::units::Length;
+
+/// Most changes kept that arrived before what they speak of, and most bytes of them.
+const MAX_EARLY: usize = 10_000;
+const MAX_EARLY_BYTES: usize = 64 << 20;
+
+/// A change that no honest peer sends. Nothing was changed by it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// A segment with more or fewer documents than its batch gives it.
+    #[error("segment {segment} of batch {batch} should describe {expected} documents, not {found}")]
+    Segment {
+        /// The batch.
+        batch: BatchId,
+        /// The segment.
+        segment: SegmentNumber,
+        /// Documents that the batch's description gives it.
+        expected: u32,
+        /// Documents that the change describes.
+        found: usize,
+    },
+    /// A document that its batch does not have.
+    #[error("batch {batch} has {documents} documents, so there is no document {number}")]
+    Document {
+        /// The batch.
+        batch: BatchId,
+        /// Number of its documents.
+        documents: u32,
+        /// The number named.
+        number: DocNumber,
+    },
+    /// A length above [`Length::MAX`].
+    #[error("a document of batch {0} has a length above 2^53")]
+    Length(BatchId),
+    /// A batch without documents or without a command.
+    #[error("batch {0} has no documents or no command")]
+    Empty(BatchId),
+    /// Two descriptions under one id.
+    #[error("batch {0} is described in two ways")]
+    TwoDescriptions(BatchId),
+    /// More nodes than a cluster can have.
+    #[error("more than 65,534 nodes were named")]
+    TooManyNodes,
+    /// Too many changes speak of batches that are not known.
+    #[error("too many changes speak of what is not known here, the last of batch {0}")]
+    TooEarly(BatchId),
+}
+
+/// A document that this node has come to own, or no longer owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shift {
+    /// The document.
+    pub doc: DocId,
+    /// Its length.
+    pub length: Length,
+    /// Where it stood; `None` if it was not known.
+    pub before: Option<Slot>,
+    /// Where it stands.
+    pub after: Slot,
+}
+
+impl Shift {
+    /// This node has come to own the document.
+    pub fn is_gain(&self) -> bool {
+        self.after.is_owned_by(NodeIndex::ME) && !self.before.is_some_and(|slot| slot.is_owned_by(NodeIndex::ME))
+    }
+
+    /// This node no longer owns the document.
+    pub fn is_loss(&self) -> bool {
+        !self.after.is_owned_by(NodeIndex::ME) && self.before.is_some_and(|slot| slot.is_owned_by(NodeIndex::ME))
+    }
+}
+
+impl CmRDT for State {
+    type Op = Change;
+    type Validation = Malformed;
+
+    fn validate_op(&self, change: &Change) -> Result<(), Malformed> {
+        match change {
+            Change::Batch(batch) if batch.documents == 0 || batch.command.is_empty() => Err(Malformed::Empty(batch.id)),
+            Change::Batch(batch) => match self.batches.get(&batch.id) {
+                Some(known) if *known.description != *batch => Err(Malformed::TwoDescriptions(batch.id)),
+                _ => Ok(()),
+            },
+            Change::Segment { batch, segment, lengths, entries } => {
+                if lengths.iter().any(|length| length > Length::MAX) {
+                    return Err(Malformed::Length(*batch));
+                }
+                let Some(known) = self.batches.get(batch) else { return self.room_for_early(*batch) };
+                let expected = known.description.documents_in(*segment);
+                let wrong = |found| Malformed::Segment { batch: *batch, segment: *segment, expected, found };
+                let found = entries.documents().ok_or(wrong(0))?;
+                if expected == 0 || found != expected as usize || lengths.len() != found {
+                    return Err(wrong(if found == expected as usize { lengths.len() } else { found }));
+                }
+                Ok(())
+            }
+            Change::Moved { batch, docs, .. }
+            | Change::Ended { batch, docs, .. }
+            | Change::Running { batch, docs, .. } => self.validate_documents(*batch, docs.0.max().map(DocNumber)),
+            Change::Tried { doc, .. } => self.validate_documents(doc.batch, Some(doc.number)),
+            Change::Cancelled(_) | Change::Draining(_) => Ok(()),
+        }
+    }
+
+    /// Merges a change and forgets what shifted. A malformed one is ignored: see [`State::merge_change`].
+    fn apply(&mut self, change: Change) {
+        let _ = self.merge_change(change, &mut Vec::new());
+    }
+}
+
+impl State {
+    /// Merges a change; documents that this node gains or loses by it are added to `shifts`.
+    ///
+    /// # Errors
+    /// If the change is malformed; nothing was changed then.
+    pub fn merge_change(&mut self, change: Change, shifts: &mut Vec<Shift>) -> Result<(), Malformed> {
+        self.validate_op(&change)?;
+        match change {
+            Change::Batch(batch) => self.add_batch(batch, shifts),
+            Change::Segment { batch, segment, lengths, entries } => {
+                self.merge_segment(batch, segment, lengths, entries, shifts)
+            }
+            Change::Moved { batch, docs, epoch, owner, claimed } => {
+                let status = if claimed { Status::Claimed } else { Status::Given };
+                let late = self.merge_slots(batch, docs, epoch, owner, status, shifts)?;
+                self.keep_early(late.map(|docs| Change::Moved { batch, docs, epoch, owner, claimed }), batch);
+                Ok(())
+            }
+            Change::Ended { batch, docs, epoch, node, outcome } => {
+                let late = self.merge_slots(batch, docs, epoch, node, Status::Ended(outcome), shifts)?;
+                self.keep_early(late.map(|docs| Change::Ended { batch, docs, epoch, node, outcome }), batch);
+                Ok(())
+            }
+            Change::Running { batch, docs, epoch, node } => {
+                let late = self.merge_running(batch, &docs, epoch, node)?;
+                self.keep_early(late.map(|docs| Change::Running { batch, docs, epoch, node }), batch);
+                Ok(())
+            }
+            Change::Tried { doc, failures, crashes } => {
+                if self.slot(doc).is_none_or(|slot| slot.outcome().is_none()) {
+                    let tries = self.tries.entry(doc).or_default();
+                    tries.failures = tries.failures.max(failures);
+                    tries.crashes = tries.crashes.max(crashes);
+                }
+                Ok(())
+            }
+            Change::Cancelled(batch) => {
+                self.cancelled.insert(batch);
+                Ok(())
+            }
+            Change::Draining(origin) => {
+                self.draining.insert(origin);
+                Ok(())
+            }
+        }
+    }
+
+    fn validate_documents(&self, batch: BatchId, largest: Option<DocNumber>) -> Result<(), Malformed> {
+        let Some(known) = self.batches.get(&batch) else { return self.room_for_early(batch) };
+        let documents = known.description.documents;
+        match largest {
+            Some(number) if number.0 >= documents => Err(Malformed::Document { batch, documents, number }),
+            _ => Ok(()),
+        }
+    }
+
+    fn room_for_early(&self, batch: BatchId) -> Result<(), Malformed> {
+        let room = self.early_count < MAX_EARLY && self.early_bytes < MAX_EARLY_BYTES;
+        if room { Ok(()) } else { Err(Malformed::TooEarly(batch)) }
+    }
+
+    fn keep_early(&mut self, change: Option<Change>, batch: BatchId) {
+        if let Some(change) = change {
+            self.early_bytes += weight(&change);
+            self.early_count += 1;
+            self.early.entry(batch).or_default().push(change);
+        }
+    }
+
+    fn add_batch(&mut self, batch: Batch, shifts: &mut Vec<Shift>) -> Result<(), Malformed> {
+        let id = batch.id;
+        if let Entry::Vacant(place) = self.batches.entry(id) {
+            let segments = vec![None; batch.segments() as usize];
+            let description = Arc::new(batch);
+            place.insert(BatchState { description, segments, tally: Tally::default(), open_by_node: BTreeMap::new() });
+            self.merge_early(id, shifts);
+        }
+        Ok(())
+    }
+
+    /// Merges what arrived before its batch or segment. What is malformed, now that it can be told, is dropped.
+    fn merge_early(&mut self, batch: BatchId, shifts: &mut Vec<Shift>) {
+        let early = self.early.remove(&batch).unwrap_or_default();
+        self.early_bytes -= early.iter().map(weight).sum::<usize>();
+        self.early_count -= early.len();
+        for change in early {
+            let _ = self.merge_change(change, shifts);
+        }
+    }
+
+    fn merge_segment(
+        &mut self,
+        batch: BatchId,
+        segment: SegmentNumber,
+        lengths: Lengths,
+        entries: Entries,
+        shifts: &mut Vec<Shift>,
+    ) -> Result<(), Malformed> {
+        if !self.batches.contains_key(&batch) {
+            self.keep_early(Some(Change::Segment { batch, segment, lengths, entries }), batch);
+            return Ok(());
+        }
+        let nodes = entries.nodes.iter().map(|node| self.nodes.intern(*node).ok_or(Malformed::TooManyNodes));
+        let nodes: Vec<NodeIndex> = nodes.collect::<Result<_, _>>()?;
+        let slots = entries.runs.iter().flat_map(|run| {
+            let slot = Slot { epoch: run.epoch, node: nodes[usize::from(run.node)], status: run.status };
+            std::iter::repeat_n(slot, usize::from(run.count))
+        });
+        let state = self.batches.get_mut(&batch).expect("looked up just now");
+        let first = segment.first().0;
+        if state.segments[segment.0 as usize].is_some() {
+            for (place, slot) in slots.enumerate() {
+                let doc = DocId { batch, number: DocNumber(first + place as u32) };
+                self.merge_slot(doc, slot, shifts);
+            }
+            return Ok(());
+        }
+        let slots: Vec<Slot> = slots.collect();
+        for (place, slot) in slots.iter().enumerate() {
+            let doc = DocId { batch, number: DocNumber(first + place as u32) };
+            state.tally.known += 1;
+            match slot.outcome() {
+                Some(outcome) => {
+                    *state.tally.of(outcome) += 1;
+                    self.tries.remove(&doc);
+                }
+                None => {
+                    *state.open_by_node.entry(slot.node).or_default() += 1;
+                    *self.open_by_node.entry(slot.node).or_default() += 1;
+                    if slot.node == NodeIndex::ME {
+                        shifts.push(Shift { doc, length: lengths.get(place), before: None, after: *slot });
+                    }
+                }
+            }
+        }
+        state.segments[segment.0 as usize] = Some(Segment::new(Arc::new(lengths), slots));
+        self.merge_early(batch, shifts);
+        Ok(())
+    }
+
+    /// Merges one slot into many documents. Returns those whose segment is not known yet.
+    fn merge_slots(
+        &mut self,
+        batch: BatchId,
+        docs: DocSet,
+        epoch: Epoch,
+        node: NodeId,
+        status: Status,
+        shifts: &mut Vec<Shift>,
+    ) -> Result<Option<DocSet>, Malformed> {
+        let node = self.nodes.intern(node).ok_or(Malformed::TooManyNodes)?;
+        let slot = Slot { epoch, node, status };
+        if !self.batches.contains_key(&batch) {
+            return Ok(Some(docs));
+        }
+        let mut late = DocSet::new();
+        for number in docs.iter() {
+            if !self.merge_slot(DocId { batch, number }, slot, shifts) {
+                late.insert(number);
+            }
+        }
+        Ok((!late.is_empty()).then_some(late))
+    }
+
+    /// Merges one slot. False if the document's segment is not known yet.
+    fn merge_slot(&mut self, doc: DocId, slot: Slot, shifts: &mut Vec<Shift>) -> bool {
+        let Some(batch) = self.batches.get_mut(&doc.batch) else { return false };
+        let Some(Some(segment)) = batch.segments.get_mut(doc.number.segment().0 as usize) else { return false };
+        let place = (doc.number.0 % SEGMENT_DOCUMENTS) as usize;
+        let before = segment.get(place);
+        if self.nodes.compare(slot, before) != Ordering::Greater {
+            return true;
+        }
+        let shift = Shift { doc, length: segment.length(place), before: Some(before), after: slot };
+        segment.set(place, slot);
+        match before.outcome() {
+            Some(outcome) => *batch.tally.of(outcome) -= 1,
+            None => {
+                *batch.open_by_node.entry(before.node).or_default() -= 1;
+                *self.open_by_node.entry(before.node).or_default() -= 1;
+            }
+        }
+        match slot.outcome() {
+            Some(outcome) => {
+                *batch.tally.of(outcome) += 1;
+                self.running.remove(&doc);
+                self.tries.remove(&doc);
+            }
+            None => {
+                *batch.open_by_node.entry(slot.node).or_default() += 1;
+                *self.open_by_node.entry(slot.node).or_default() += 1;
+            }
+        }
+        if shift.is_gain() || shift.is_loss() {
+            shifts.push(shift);
+        }
+        true
+    }
+
+    /// Advisory: the mark of the highest epoch stands, until the document ends. Returns the documents whose segment is
+    /// not known yet.
+    fn merge_running(
+        &mut self,
+        batch: BatchId,
+        docs: &DocSet,
+        epoch: Epoch,
+        node: NodeId,
+    ) -> Result<Option<DocSet>, Malformed> {
+        let node = self.nodes.intern(node).ok_or(Malformed::TooManyNodes)?;
+        let mut late = DocSet::new();
+        for number in docs.iter() {
+            let doc = DocId { batch, number };
+            let Some(slot) = self.slot(doc) else {
+                late.insert(number);
+                continue;
+            };
+            let key = |(epoch, node): (Epoch, NodeIndex)| (epoch, std::cmp::Reverse(self.nodes.id(node)));
+            let newer = self.running.get(&doc).is_none_or(|known| key(*known) < key((epoch, node)));
+            if slot.outcome().is_none() && newer {
+                self.running.insert(doc, (epoch, node));
+            }
+        }
+        Ok((!late.is_empty()).then_some(late))
+    }
+}

@@ -1,0 +1,263 @@
+//! The replicated state: batches, allocation map, outcomes. A join-semilattice.
+//!
+//! Every replica that has merged the same changes, in any order and any number of times, is equal. The state decides
+//! nothing: what an owner, a donor or an heir may write is the business of [`crate::node`].
+
+mod apply;
+mod segment;
+mod slot;
+mod snapshot;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+pub use apply::{Malformed, Shift};
+use segment::Segment;
+use slot::NodeTable;
+pub use slot::{NodeIndex, Slot};
+
+use crate::batch::Batch;
+use crate::change::{Change, Entry, Lengths, Outcome};
+use crate::docset::DocSet;
+use crate::ids::{Attempt, BatchId, DocId, DocNumber, Epoch, NodeId, Origin, SEGMENT_DOCUMENTS, SegmentNumber};
+use crate::units::Length;
+
+/// How many documents of a batch stand where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Documents whose allocation has arrived here.
+    pub known: u64,
+    /// Of them, ended well.
+    pub done: u64,
+    /// Of them, dead letters.
+    pub failed: u64,
+    /// Of them, cancelled before they ended.
+    pub cancelled: u64,
+}
+
+impl Tally {
+    /// Documents that have an outcome.
+    pub fn ended(&self) -> u64 {
+        self.done + self.failed + self.cancelled
+    }
+
+    fn of(&mut self, outcome: Outcome) -> &mut u64 {
+        match outcome {
+            Outcome::Done => &mut self.done,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Cancelled => &mut self.cancelled,
+        }
+    }
+}
+
+/// One batch as one replica knows it.
+#[derive(Debug, Clone)]
+pub struct BatchState {
+    description: Arc<Batch>,
+    segments: Vec<Option<Segment>>,
+    tally: Tally,
+    /// Documents allocated to each node, by index, that have no outcome.
+    open_by_node: BTreeMap<NodeIndex, u64>,
+}
+
+impl BatchState {
+    /// What was submitted.
+    pub fn description(&self) -> &Arc<Batch> {
+        &self.description
+    }
+
+    /// How many documents stand where.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Whether every document has an outcome.
+    pub fn is_finished(&self) -> bool {
+        self.tally.ended() == u64::from(self.description.documents)
+    }
+}
+
+/// How often a document has been tried, and how many owners in a row died while running it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tries {
+    /// Attempts that failed.
+    pub failures: Attempt,
+    /// Owners that died.
+    pub crashes: u32,
+}
+
+/// The replicated state as one node holds it.
+#[derive(Debug, Clone)]
+pub struct State {
+    nodes: NodeTable,
+    batches: BTreeMap<BatchId, BatchState>,
+    cancelled: BTreeSet<BatchId>,
+    draining: BTreeSet<Origin>,
+    tries: BTreeMap<DocId, Tries>,
+    /// Where each document was last said to hold a slot. Dropped when it ends.
+    running: BTreeMap<DocId, (Epoch, NodeIndex)>,
+    /// Changes that arrived before the batch or segment they speak of.
+    early: BTreeMap<BatchId, Vec<Change>>,
+    early_count: usize,
+    early_bytes: usize,
+    /// Documents allocated to each node that have no outcome, over all batches.
+    open_by_node: BTreeMap<NodeIndex, u64>,
+}
+
+impl State {
+    /// The empty state of one node.
+    pub fn new(me: NodeId) -> State {
+        State {
+            nodes: NodeTable::new(me),
+            batches: BTreeMap::new(),
+            cancelled: BTreeSet::new(),
+            draining: BTreeSet::new(),
+            tries: BTreeMap::new(),
+            running: BTreeMap::new(),
+            early: BTreeMap::new(),
+            early_count: 0,
+            early_bytes: 0,
+            open_by_node: BTreeMap::new(),
+        }
+    }
+
+    /// All batches, by id.
+    pub fn batches(&self) -> impl Iterator<Item = (BatchId, &BatchState)> {
+        self.batches.iter().map(|(id, batch)| (*id, batch))
+    }
+
+    /// One batch.
+    pub fn batch(&self, id: BatchId) -> Option<&BatchState> {
+        self.batches.get(&id)
+    }
+
+    /// Whether the batch is cancelled.
+    pub fn is_cancelled(&self, batch: BatchId) -> bool {
+        self.cancelled.contains(&batch)
+    }
+
+    /// Whether this run of a node was asked to drain.
+    pub fn is_draining(&self, origin: Origin) -> bool {
+        self.draining.contains(&origin)
+    }
+
+    /// Where a document stands, in this replica's short form.
+    pub fn slot(&self, doc: DocId) -> Option<Slot> {
+        self.segment(doc).map(|(segment, place)| segment.get(place))
+    }
+
+    /// Where a document stands.
+    pub fn entry(&self, doc: DocId) -> Option<Entry> {
+        self.slot(doc).map(|slot| self.nodes.entry(slot))
+    }
+
+    /// Length of a document that has no outcome.
+    pub fn length(&self, doc: DocId) -> Option<Length> {
+        self.segment(doc).map(|(segment, place)| segment.length(place))
+    }
+
+    /// Lengths of a segment's documents.
+    pub fn lengths(&self, batch: BatchId, segment: SegmentNumber) -> Option<&Arc<Lengths>> {
+        Some(self.batches.get(&batch)?.segments.get(segment.0 as usize)?.as_ref()?.lengths())
+    }
+
+    /// How often a document has been tried.
+    pub fn tries(&self, doc: DocId) -> Tries {
+        self.tries.get(&doc).copied().unwrap_or_default()
+    }
+
+    /// The node where a document is said to run: its owner, if the owner's last mark is of the present epoch.
+    pub fn running(&self, doc: DocId) -> Option<NodeId> {
+        let (epoch, node) = *self.running.get(&doc)?;
+        let slot = self.slot(doc)?;
+        (slot.epoch == epoch && slot.is_owned_by(node)).then(|| self.nodes.id(node))
+    }
+
+    /// Number of the batch's documents that are said to run somewhere.
+    pub fn running_in(&self, batch: BatchId) -> usize {
+        let from = DocId { batch, number: DocNumber(0) };
+        let to = DocId { batch, number: DocNumber(u32::MAX) };
+        self.running.range(from..=to).filter(|(doc, _)| self.running(**doc).is_some()).count()
+    }
+
+    /// The nodes that own documents without outcome, with their number.
+    pub fn owners(&self) -> impl Iterator<Item = (NodeId, u64)> {
+        self.open_by_node.iter().map(|(node, open)| (self.nodes.id(*node), *open))
+    }
+
+    /// Number of documents without outcome that a node owns.
+    pub fn owned_by(&self, node: NodeId) -> u64 {
+        self.nodes.find(node).and_then(|index| self.open_by_node.get(&index)).copied().unwrap_or(0)
+    }
+
+    /// Number of the batch's documents without outcome that each node owns.
+    pub fn owners_in(&self, batch: BatchId) -> impl Iterator<Item = (NodeId, u64)> {
+        let owners = self.batches.get(&batch).into_iter().flat_map(|batch| &batch.open_by_node);
+        owners.map(|(node, open)| (self.nodes.id(*node), *open))
+    }
+
+    /// Documents without outcome that a node owns, with their epochs, in order. A scan of the segments that have any.
+    pub fn documents_of(&self, node: NodeId) -> impl Iterator<Item = (DocId, Epoch)> {
+        let index = self.nodes.find(node);
+        let batches = self.batches.iter().filter(move |(_, batch)| {
+            index.is_some_and(|index| batch.open_by_node.get(&index).is_some_and(|open| *open > 0))
+        });
+        batches.flat_map(move |(id, batch)| {
+            open_slots(batch)
+                .filter(move |(_, slot)| index.is_some_and(|index| slot.is_owned_by(index)))
+                .map(move |(number, slot)| (DocId { batch: *id, number }, slot.epoch))
+        })
+    }
+
+    /// Sum of the lengths of a batch's documents without outcome. A scan of its segments.
+    pub fn length_pending(&self, batch: BatchId) -> u64 {
+        let Some(batch) = self.batches.get(&batch) else { return 0 };
+        let segments = batch.segments.iter().flatten().filter(|segment| segment.open() > 0);
+        let open = segments.flat_map(|segment| {
+            segment
+                .iter()
+                .enumerate()
+                .filter(|(_, slot)| slot.outcome().is_none())
+                .map(|(place, _)| segment.length(place))
+        });
+        open.fold(0, |sum, length| sum.saturating_add(length.0))
+    }
+
+    /// Documents of a batch that ended so.
+    pub fn ended(&self, batch: BatchId, outcome: Outcome) -> DocSet {
+        let Some(batch) = self.batches.get(&batch) else { return DocSet::new() };
+        let documents = batch.segments.iter().enumerate().flat_map(|(number, segment)| {
+            let first = SegmentNumber(number as u32).first().0;
+            segment.iter().flat_map(move |segment| {
+                segment
+                    .iter()
+                    .enumerate()
+                    .filter(move |(_, slot)| slot.outcome() == Some(outcome))
+                    .map(move |(place, _)| DocNumber(first + place as u32))
+            })
+        });
+        documents.collect()
+    }
+
+    fn segment(&self, doc: DocId) -> Option<(&Segment, usize)> {
+        let segment = self.batches.get(&doc.batch)?.segments.get(doc.number.segment().0 as usize)?.as_ref()?;
+        let place = (doc.number.0 % SEGMENT_DOCUMENTS) as usize;
+        (place < segment.documents()).then_some((segment, place))
+    }
+}
+
+/// Documents of a batch without outcome, in order.
+fn open_slots(batch: &BatchState) -> impl Iterator<Item = (DocNumber, Slot)> + '_ {
+    batch.segments.iter().enumerate().filter_map(|(number, segment)| Some((number, segment.as_ref()?))).flat_map(
+        |(number, segment)| {
+            let first = SegmentNumber(number as u32).first().0;
+            let open = if segment.open() > 0 { segment.documents() } else { 0 };
+            (0..open)
+                .map(move |place| (DocNumber(first + place as u32), segment.get(place)))
+                .filter(|(_, slot)| slot.outcome().is_none())
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests;

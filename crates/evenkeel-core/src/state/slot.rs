@@ -1,0 +1,142 @@
+//! One document's place in the lattice, in eight bytes.
+//!
+//! An outcome is above every owner; among owners the higher epoch
+//! wins, then the takeover flag, then the lower node; among outcomes done is above failed above cancelled, then the
+//! lower epoch, then the lower node. It is total, so joining is taking the larger, and the lattice laws hold by
+//! construction.
+
+use std::cmp::{Ordering, Reverse};
+
+use crate::change::{Entry, Outcome, Status};
+use crate::ids::{Epoch, NodeId};
+
+/// Index of a node in the table of one replica. Never leaves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeIndex(pub(super) u16);
+
+impl NodeIndex {
+    /// This node itself is the first in its own table.
+    pub const ME: NodeIndex = NodeIndex(0);
+}
+
+/// The nodes that this replica has heard of, each with a small index.
+#[derive(Debug, Clone)]
+pub(super) struct NodeTable {
+    ids: Vec<NodeId>,
+    /// Sorted by id.
+    by_id: Vec<(NodeId, NodeIndex)>,
+}
+
+impl NodeTable {
+    pub(super) fn new(me: NodeId) -> NodeTable {
+        NodeTable { ids: vec![me], by_id: vec![(me, NodeIndex::ME)] }
+    }
+
+    pub(super) fn find(&self, id: NodeId) -> Option<NodeIndex> {
+        self.by_id.binary_search_by_key(&id, |(known, _)| *known).ok().map(|place| self.by_id[place].1)
+    }
+
+    /// The node's index; `None` once 65,535 nodes have been named, more than any cluster can have.
+    pub(super) fn intern(&mut self, id: NodeId) -> Option<NodeIndex> {
+        match self.by_id.binary_search_by_key(&id, |(known, _)| *known) {
+            Ok(place) => Some(self.by_id[place].1),
+            Err(place) => {
+                let index = NodeIndex(u16::try_from(self.ids.len()).ok().filter(|index| *index < u16::MAX)?);
+                self.ids.push(id);
+                self.by_id.insert(place, (id, index));
+                Some(index)
+            }
+        }
+    }
+
+    pub(super) fn id(&self, index: NodeIndex) -> NodeId {
+        self.ids[usize::from(index.0)]
+    }
+}
+
+/// Allocation or outcome of one document, in eight bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Its owner, or the node that wrote its outcome.
+    pub node: NodeIndex,
+    /// Where it stands.
+    pub status: Status,
+}
+
+impl Slot {
+    /// How the document ended, if it has.
+    pub fn outcome(self) -> Option<Outcome> {
+        match self.status {
+            Status::Ended(outcome) => Some(outcome),
+            Status::Given | Status::Claimed => None,
+        }
+    }
+
+    /// Whether this is an allocation to that node, of a document that has no outcome.
+    pub fn is_owned_by(self, node: NodeIndex) -> bool {
+        self.outcome().is_none() && self.node == node
+    }
+}
+
+impl NodeTable {
+    /// The order of the lattice.
+    pub(super) fn compare(&self, a: Slot, b: Slot) -> Ordering {
+        let rank = |slot: Slot| {
+            let node = Reverse(self.id(slot.node));
+            match slot.status {
+                Status::Given => (0, slot.epoch.0, 0, node),
+                Status::Claimed => (0, slot.epoch.0, 1, node),
+                Status::Ended(outcome) => (1 + height(outcome), u32::MAX - slot.epoch.0, 0, node),
+            }
+        };
+        rank(a).cmp(&rank(b))
+    }
+
+    pub(super) fn entry(&self, slot: Slot) -> Entry {
+        Entry { epoch: slot.epoch, node: self.id(slot.node), status: slot.status }
+    }
+}
+
+fn height(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Cancelled => 0,
+        Outcome::Failed => 1,
+        Outcome::Done => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_takes_eight_bytes() {
+        assert_eq!(size_of::<Slot>(), 8);
+    }
+
+    #[test]
+    fn the_order_is_that_of_the_design() {
+        let mut table = NodeTable::new(NodeId([1; 16]));
+        let low = NodeIndex::ME;
+        let high = table.intern(NodeId([2; 16])).unwrap();
+        let slot = |epoch, node, status| Slot { epoch: Epoch(epoch), node, status };
+        let ended = |outcome| Status::Ended(outcome);
+        let rising = [
+            slot(1, high, Status::Given),
+            slot(1, low, Status::Given),
+            slot(1, high, Status::Claimed),
+            slot(2, high, Status::Given),
+            slot(2, low, Status::Claimed),
+            slot(9, low, ended(Outcome::Cancelled)),
+            slot(1, low, ended(Outcome::Failed)),
+            slot(3, low, ended(Outcome::Done)),
+            slot(2, high, ended(Outcome::Done)),
+            slot(2, low, ended(Outcome::Done)),
+        ];
+        for pair in rising.windows(2) {
+            assert_eq!(table.compare(pair[0], pair[1]), Ordering::Less, "{pair:?}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The state as a sequence of changes, part by part, for a node whose clock the log no longer reaches; and the join
+//! of two whole states, `crdts::CvRDT`, which is the same sequence merged.
+
+use crdts::CvRDT;
+
+use super::{Malformed, State};
+use crate::change::{Change, Clock, Entries};
+use crate::docset::DocSet;
+use crate::ids::{BatchId, DocId, SegmentNumber};
+use crate::message::Cursor;
+
+/// Segments in one part.
+const PART_SEGMENTS: usize = 8;
+
+impl State {
+    /// What a snapshot says at the very start: settings and marks, which are few.
+    fn preamble(&self) -> impl Iterator<Item = Change> + '_ {
+        let cancelled = self.cancelled.iter().copied().map(Change::Cancelled);
+        cancelled.chain(self.draining.iter().copied().map(Change::Draining))
+    }
+
+    fn batch_preamble(&self, id: BatchId) -> impl Iterator<Item = Change> + '_ {
+        self.batches.get(&id).map(|batch| Change::Batch(batch.description.as_ref().clone())).into_iter()
+    }
+
+    /// Marks of the documents of one segment.
+    fn marks(&self, batch: BatchId, segment: SegmentNumber) -> impl Iterator<Item = Change> + '_ {
+        let from = DocId { batch, number: segment.first() };
+        let to = DocId { batch, number: crate::ids::DocNumber(segment.first().0.saturating_add(4095)) };
+        let tries = self.tries.range(from..=to).map(|(doc, tries)| Change::Tried {
+            doc: *doc,
+            failures: tries.failures,
+            crashes: tries.crashes,
+        });
+        let running = self.running.range(from..=to).map(|(doc, (epoch, node))| Change::Running {
+            batch: doc.batch,
+            docs: DocSet::from_iter([doc.number]),
+            epoch: *epoch,
+            node: self.nodes.id(*node),
+        });
+        tries.chain(running)
+    }
+
+    fn segment_changes(&self, batch: BatchId, segment: SegmentNumber) -> impl Iterator<Item = Change> + '_ {
+        let known = self.batches.get(&batch).and_then(|state| state.segments.get(segment.0 as usize)?.as_ref());
+        let whole = known.map(|known| Change::Segment {
+            batch,
+            segment,
+            lengths: known.lengths().as_ref().clone(),
+            entries: Entries::pack(known.iter().map(|slot| self.nodes.entry(slot))),
+        });
+        whole.into_iter().chain(self.marks(batch, segment))
+    }
+
+    /// The part of a snapshot at the cursor, and the cursor of the next; `None` for a next after the last part.
+    pub fn snapshot_part(&self, cursor: &Cursor) -> (Vec<Change>, Option<Cursor>) {
+        let mut changes = Vec::new();
+        let mut at = match cursor.batch {
+            Some(batch) => Some((batch, cursor.segment)),
+            None => {
+                changes.extend(self.preamble());
+                self.batches.keys().next().map(|first| (*first, SegmentNumber(0)))
+            }
+        };
+        for _ in 0..PART_SEGMENTS {
+            let Some((batch, segment)) = at else { break };
+            if segment.0 == 0 {
+                changes.extend(self.batch_preamble(batch));
+            }
+            changes.extend(self.segment_changes(batch, segment));
+            let segments = self.batches.get(&batch).map_or(0, |batch| batch.segments.len());
+            at = if (segment.0 as usize) + 1 < segments {
+                Some((batch, SegmentNumber(segment.0 + 1)))
+            } else {
+                let after = (std::ops::Bound::Excluded(batch), std::ops::Bound::Unbounded);
+                self.batches.range(after).next().map(|(next, _)| (*next, SegmentNumber(0)))
+            };
+        }
+        let next = at.map(|(batch, segment)| Cursor { base: cursor.base.clone(), batch: Some(batch), segment });
+        (changes, next)
+    }
+
+    /// The whole state as changes.
+    pub fn snapshot(&self) -> Vec<Change> {
+        let mut cursor = Some(Cursor { base: Clock::new(), batch: None, segment: SegmentNumber(0) });
+        let mut changes = Vec::new();
+        while let Some(at) = cursor {
+            let (part, next) = self.snapshot_part(&at);
+            changes.extend(part);
+            cursor = next;
+        }
+        changes.extend(self.early.values().flatten().cloned());
+        changes
+    }
+}
+
+impl CvRDT for State {
+    type Validation = Malformed;
+
+    fn validate_merge(&self, other: &State) -> Result<(), Malformed> {
+        other.snapshot().iter().try_for_each(|change| crdts::CmRDT::validate_op(self, change))
+    }
+
+    fn merge(&mut self, other: State) {
+        for change in other.snapshot() {
+            crdts::CmRDT::apply(self, change);
+        }
+    }
+}
