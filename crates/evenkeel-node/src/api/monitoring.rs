@@ -1,0 +1,33 @@
+//! What machines ask: probes, metrics and the description of the API.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+
+use super::Api;
+use super::answer::in_time;
+use super::backend::Backend;
+use super::types::Problem;
+
+/// Kept by hand; the tests compare its routes with the router's, and its examples and schemas with the types.
+pub(super) const OPENAPI: &str = include_str!("openapi.json");
+
+/// That this can be answered is the answer.
+pub(super) async fn livez() -> &'static str {
+    "ok\n"
+}
+
+pub(super) async fn readyz<B: Backend>(State(api): State<Arc<Api<B>>>) -> Result<&'static str, Problem> {
+    in_time(api.backend.ready()).await.map(|()| "ok\n")
+}
+
+pub(super) async fn metrics<B: Backend>(State(api): State<Arc<Api<B>>>) -> Result<impl IntoResponse, Problem> {
+    let snapshot = in_time(api.backend.metrics()).await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], snapshot.to_prometheus()))
+}
+
+pub(super) async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}

@@ -1,0 +1,220 @@
+//! What the HTTP API asks of this node.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use evenkeel_core::Input;
+use evenkeel_core::batch::BatchOptions;
+use evenkeel_core::change::Outcome;
+use evenkeel_core::ids::{BatchId, DocId, NodeId, Origin};
+use evenkeel_core::units::Length;
+use evenkeel_net::records::SegmentId;
+
+use super::upload::Submission;
+use super::{Daemon, Inner, gather, status};
+use crate::api::types::{Accepted, BatchStatus, ErrorCode, Explanation, NewBatch, Nodes, Problem, ResultLine};
+use crate::api::{Backend, Document, EventLog, Results, Snapshot, Upload, Wanted};
+use crate::process::Template;
+
+impl Inner {
+    fn options(&self, header: &NewBatch) -> Result<BatchOptions, Problem> {
+        let options = header.options.complete(&self.batch_defaults);
+        if options.capture_bytes > self.capture_max {
+            let message = format!("this node keeps at most {} bytes of an output", self.capture_max);
+            return Err(Problem::new(ErrorCode::TooLarge, message).hint("processes.capture_max raises the limit"));
+        }
+        Ok(options)
+    }
+
+    /// How a batch stands. One that is not known may just have been accepted elsewhere: it is waited for a little.
+    async fn status(&self, id: BatchId) -> Result<BatchStatus, Problem> {
+        let mut changed = self.changed.clone();
+        let deadline = tokio::time::Instant::now() + self.gossip_interval * 3;
+        loop {
+            changed.mark_unchanged();
+            if let Some(status) = self.ask(move |node| status::batch(node, id)).await? {
+                return Ok(status);
+            }
+            if !matches!(tokio::time::timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
+                return Err(Problem::no_such_batch(id));
+            }
+        }
+    }
+
+    /// The payload of one document, from here or from a node that has it.
+    async fn payload(&self, doc: DocId) -> Result<bytes::Bytes, Problem> {
+        let unreadable =
+            |error: std::io::Error| Problem::new(ErrorCode::Internal, format!("cannot read payloads: {error}"));
+        if let Some(payload) = self.payloads.document(doc).map_err(unreadable)? {
+            return Ok(payload);
+        }
+        let segment = SegmentId { batch: doc.batch, segment: doc.number.segment() };
+        let peers: Vec<NodeId> = self.ask(|node| node.view().live.keys().copied().collect()).await?;
+        for peer in peers {
+            if let Ok(Some(found)) = self.network.get_payloads(peer, segment).await
+                && let Some(payload) = found.into_iter().find(|payload| payload.number == doc.number)
+            {
+                return Ok(payload.bytes);
+            }
+        }
+        Err(Problem::new(ErrorCode::Unavailable, format!("the payload of {doc} is on no live node")))
+    }
+}
+
+impl Backend for Daemon {
+    type Upload = Submission;
+
+    async fn begin(&self, header: NewBatch) -> Result<Submission, Problem> {
+        let options = self.inner.options(&header)?;
+        if let Err(error) = Template::parse(&header.command) {
+            return Err(Problem::new(ErrorCode::BadRequest, error.to_string()));
+        }
+        if self.inner.is_leaving() {
+            return Err(Problem::new(ErrorCode::Unavailable, "this node is draining").hint("submit to another node"));
+        }
+        Ok(Submission::new(self.inner.clone(), header.command, options, None))
+    }
+
+    async fn batch_ids(&self, range: RangeInclusive<BatchId>, limit: usize) -> Result<Vec<BatchId>, Problem> {
+        self.inner
+            .ask(move |node| {
+                let ids = node.state().batches().map(|(id, _)| id).filter(|id| range.contains(id));
+                ids.take(limit).collect()
+            })
+            .await
+    }
+
+    async fn batches(&self) -> Result<Vec<BatchStatus>, Problem> {
+        let all = self.inner.ask(|node| {
+            let ids: Vec<BatchId> = node.state().batches().map(|(id, _)| id).collect();
+            ids.into_iter().filter_map(|id| status::batch(node, id)).collect::<Vec<_>>()
+        });
+        let mut all = all.await?;
+        all.sort_by_key(|batch| (std::cmp::Reverse(batch.submitted_at), batch.id));
+        Ok(all)
+    }
+
+    async fn batch(&self, id: BatchId) -> Result<BatchStatus, Problem> {
+        self.inner.status(id).await
+    }
+
+    async fn results(&self, id: BatchId, wanted: Wanted) -> Result<Results, Problem> {
+        self.inner.status(id).await?;
+        Ok(gather::results(self.inner.clone(), id, wanted))
+    }
+
+    async fn cancel(&self, id: BatchId) -> Result<BatchStatus, Problem> {
+        self.inner.status(id).await?;
+        self.inner.orders.input(Input::Cancel(id));
+        self.inner.status(id).await
+    }
+
+    async fn retry(&self, id: BatchId) -> Result<Accepted, Problem> {
+        let found = self.inner.ask(move |node| {
+            let batch = node.state().batch(id)?;
+            let failed = node.state().ended(id, Outcome::Failed);
+            Some((batch.description().clone(), failed, batch.is_finished()))
+        });
+        let (description, failed, finished) = found.await?.ok_or_else(|| Problem::no_such_batch(id))?;
+        if !finished {
+            let message = format!("batch {id} has documents without outcome, as far as this node knows");
+            return Err(Problem::new(ErrorCode::Conflict, message).hint("retry when all have ended"));
+        }
+        if failed.is_empty() {
+            return Err(Problem::new(ErrorCode::Conflict, format!("batch {id} has no failed documents")));
+        }
+        let (command, options) = (description.command.clone(), description.options.clone());
+        let mut upload = Submission::new(self.inner.clone(), command, options, Some(id));
+        for number in failed.iter() {
+            let payload = self.inner.payload(DocId { batch: id, number }).await?;
+            // Its length went when it ended; that of the payload is what it would be by default.
+            let length = Length(payload.len() as u64);
+            upload.push(vec![Document { payload, length }]).await?;
+        }
+        upload.finish().await
+    }
+
+    async fn explain(&self, doc: DocId) -> Result<Explanation, Problem> {
+        let own = self.inner.ask(move |node| {
+            let documents = node.state().batch(doc.batch).map(|batch| batch.description().documents);
+            (documents, status::explanation(node, doc))
+        });
+        let (documents, explanation) = own.await?;
+        let Some(documents) = documents else { return Err(Problem::no_such_batch(doc.batch)) };
+        let Some(mut explanation) = explanation else { return Err(Problem::no_such_document(doc, documents)) };
+        // The owner knows best what it is about to do.
+        if explanation.node != self.inner.me.node
+            && let Ok(Some(told)) = self.inner.network.get_explanation(explanation.node, doc).await
+            && let Ok(told) = serde_json::from_str::<Explanation>(&told)
+        {
+            explanation = told;
+        }
+        let members = self.inner.network.members().borrow().clone();
+        let known = members.live.get(&explanation.node).or_else(|| members.dead.get(&explanation.node));
+        explanation.node_name = known.map(|member| member.name.clone());
+        if explanation.node == self.inner.me.node {
+            explanation.node_name = Some(self.inner.oneself.name.clone());
+        }
+        if let Ok(Some(record)) = self.inner.results.get(doc) {
+            explanation.result = Some(ResultLine::from(&record));
+        } else {
+            let wanted = evenkeel_core::docset::DocSet::from_iter([doc.number]);
+            for peer in members.live.keys() {
+                if let Some(Ok(record)) = self.inner.network.get_results(*peer, doc.batch, wanted.clone()).recv().await
+                {
+                    explanation.result = Some(ResultLine::from(&record));
+                    break;
+                }
+            }
+        }
+        if let Some(holders) =
+            self.inner.payloads.holders(SegmentId { batch: doc.batch, segment: doc.number.segment() })
+        {
+            explanation.copies = holders;
+        }
+        // The state forgets how often an ended document was tried; its result does not.
+        if let Some(result) = &explanation.result {
+            let failed = u32::from(explanation.state != crate::api::types::DocumentState::Done);
+            explanation.failures = evenkeel_core::ids::Attempt(result.attempt.0.saturating_sub(1) + failed);
+        }
+        Ok(explanation)
+    }
+
+    async fn nodes(&self) -> Result<Nodes, Problem> {
+        let members = self.inner.network.members().borrow().clone();
+        let oneself = self.inner.oneself.clone();
+        self.inner.ask(move |node| status::nodes(node, &members, &oneself)).await
+    }
+
+    async fn drain(&self, node: NodeId) -> Result<(), Problem> {
+        let members = self.inner.network.members().borrow().clone();
+        let generation = match members.live.get(&node) {
+            Some(member) => member.generation,
+            None if node == self.inner.me.node => self.inner.me.generation,
+            None => return Err(Problem::new(ErrorCode::Conflict, format!("node {node} is not live"))),
+        };
+        self.inner.orders.input(Input::Drain(Origin { node, generation }));
+        Ok(())
+    }
+
+    async fn metrics(&self) -> Result<Snapshot, Problem> {
+        let members = self.inner.network.members().borrow().clone();
+        let oneself = self.inner.oneself.clone();
+        let figures = self.inner.figures();
+        let traffic = self.inner.network.traffic();
+        let lag = *self.inner.lag.borrow();
+        let snapshot = self.inner.ask(move |node| status::snapshot(node, &members, &oneself, figures, traffic)).await?;
+        Ok(Snapshot { loop_lag: lag, ..snapshot })
+    }
+
+    async fn ready(&self) -> Result<(), Problem> {
+        if self.inner.is_leaving() {
+            return Err(Problem::new(ErrorCode::Unavailable, "this node is draining"));
+        }
+        self.inner.ask(|_| ()).await
+    }
+
+    fn events(&self) -> Arc<EventLog> {
+        self.inner.events.clone()
+    }
+}

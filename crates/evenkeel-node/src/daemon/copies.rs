@@ -1,0 +1,297 @@
+//! Copies of payloads and results: where each goes when it is made, and again when a holder is lost.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use evenkeel_core::Node;
+use evenkeel_core::ids::{DocId, Epoch, NodeId};
+use evenkeel_net::records::{ResultRecord, SegmentId};
+use evenkeel_net::{Network, PutResults};
+use tokio::sync::mpsc;
+
+use super::engine::{Order, Orders};
+use crate::store::{Payloads, Results};
+
+/// Results sent to one peer at once.
+const GROUP: usize = 256;
+
+/// Time that a peer has to take results before another is asked: their documents hold slots meanwhile.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Time for which a peer that did not take results is passed over.
+const DISTRUST: Duration = Duration::from_secs(10);
+
+/// A result on its way to other nodes.
+struct Copying {
+    record: Arc<ResultRecord>,
+    /// Copies that are still to be confirmed.
+    missing: usize,
+    /// Nodes that were asked, this one included.
+    asked: Vec<NodeId>,
+    /// Those of them that failed.
+    failed: Vec<NodeId>,
+}
+
+/// Sends copies of results, and makes new ones when a holder is lost.
+pub(super) struct Copies {
+    plan: Plan,
+    orders: Orders,
+    under_way: BTreeMap<(DocId, Epoch), Copying>,
+    couriers: BTreeMap<NodeId, mpsc::UnboundedSender<Arc<ResultRecord>>>,
+    distrusted: BTreeMap<NodeId, Instant>,
+}
+
+impl Copies {
+    pub(super) fn new(
+        node: &Node,
+        copies: usize,
+        network: Network,
+        payloads: Arc<Payloads>,
+        results: Arc<Results>,
+        orders: Orders,
+    ) -> Copies {
+        let plan = Plan { me: node.me().node, copies, network, payloads, results };
+        let (under_way, couriers, distrusted) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Copies { plan, orders, under_way, couriers, distrusted }
+    }
+
+    /// For planning repairs elsewhere.
+    pub(super) fn plan(&self) -> Plan {
+        self.plan.clone()
+    }
+
+    /// Stores a result here and sends it to as many other nodes as are to have it. Returns it if there is none to wait for.
+    pub(super) fn keep(&mut self, record: ResultRecord, node: &Node) -> Option<Arc<ResultRecord>> {
+        let record = Arc::new(record);
+        let mut copying = Copying { record: record.clone(), missing: 0, asked: vec![self.plan.me], failed: Vec::new() };
+        while copying.missing + 1 < self.plan.copies && self.ask_another(&mut copying, node) {
+            copying.missing += 1;
+        }
+        self.store(&record, &copying.asked);
+        if copying.missing == 0 {
+            return Some(record);
+        }
+        self.under_way.insert((record.doc, record.epoch), copying);
+        None
+    }
+
+    fn store(&self, record: &ResultRecord, holders: &[NodeId]) {
+        if let Err(error) = self.plan.results.put(record, holders) {
+            tracing::error!(document = %record.doc, %error, "cannot write a result to the data directory");
+        }
+    }
+
+    /// Sends the record to the next node that should have it. False if there is none left.
+    fn ask_another(&mut self, copying: &mut Copying, node: &Node) -> bool {
+        let doc = copying.record.doc;
+        let now = Instant::now();
+        self.distrusted.retain(|_, until| *until > now);
+        let candidates = node.holders(doc.batch, doc.number.segment());
+        let mut fresh = candidates.into_iter().filter(|candidate| !copying.asked.contains(candidate));
+        let trusted = |candidate: &NodeId| !self.distrusted.contains_key(candidate);
+        // A distrusted one is better than none.
+        let next = fresh.clone().find(trusted).or_else(|| fresh.next());
+        let Some(next) = next else { return false };
+        copying.asked.push(next);
+        self.send(next, copying.record.clone(), node);
+        true
+    }
+
+    fn send(&mut self, to: NodeId, record: Arc<ResultRecord>, node: &Node) {
+        let courier = self.couriers.entry(to).or_insert_with(|| {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            let header = PutResults { generation: node.me().generation };
+            tokio::spawn(carry(self.plan.network.clone(), to, header, receiver, self.orders.clone()));
+            sender
+        });
+        // A courier lives as long as its sender.
+        let _ = courier.send(record);
+    }
+
+    /// Takes note of a copy. Returns the record once enough copies are there, or as many as can be.
+    pub(super) fn copied(
+        &mut self,
+        doc: DocId,
+        epoch: Epoch,
+        to: NodeId,
+        success: bool,
+        node: &Node,
+    ) -> Option<Arc<ResultRecord>> {
+        if !success {
+            self.distrusted.insert(to, Instant::now() + DISTRUST);
+        }
+        let mut copying = self.under_way.remove(&(doc, epoch))?;
+        if !success {
+            // It stays among those asked, so that it is not asked for the same twice.
+            if self.ask_another(&mut copying, node) {
+                copying.missing += 1;
+            }
+            copying.failed.push(to);
+            let holders: Vec<NodeId> =
+                copying.asked.iter().copied().filter(|asked| !copying.failed.contains(asked)).collect();
+            self.plan.results.set_holders(doc, &holders);
+        }
+        copying.missing -= 1;
+        if copying.missing == 0 {
+            return Some(copying.record);
+        }
+        self.under_way.insert((doc, epoch), copying);
+        None
+    }
+
+    /// A holder is gone: whatever it had gets another copy, made by the first of its other holders.
+    pub(super) fn lost(&mut self, gone: NodeId, node: &Node) {
+        self.couriers.remove(&gone);
+        self.distrusted.remove(&gone);
+        self.plan.strike(gone);
+        self.replenish(node);
+    }
+
+    /// A node has come: what has too few copies may get one there.
+    pub(super) fn joined(&mut self, newcomer: NodeId, node: &Node) {
+        self.distrusted.remove(&newcomer);
+        self.replenish(node);
+    }
+
+    fn replenish(&self, node: &Node) {
+        let repair = self.plan.repair(false, node);
+        if !repair.is_empty() {
+            tracing::info!(items = repair.len(), "making copies of what has too few");
+            tokio::spawn(repair.run());
+        }
+    }
+}
+
+/// Finds out what must be copied anew.
+#[derive(Clone)]
+pub(super) struct Plan {
+    me: NodeId,
+    copies: usize,
+    network: Network,
+    payloads: Arc<Payloads>,
+    results: Arc<Results>,
+}
+
+impl Plan {
+    /// Takes a node off the lists of holders.
+    fn strike(&self, gone: NodeId) {
+        let others =
+            |holders: &[NodeId]| -> Vec<NodeId> { holders.iter().copied().filter(|holder| *holder != gone).collect() };
+        for (segment, holders) in self.payloads.entrusted() {
+            if holders.contains(&gone) {
+                self.payloads.set_holders(segment, others(&holders));
+            }
+        }
+        for (doc, holders) in self.results.held_by(|holders| holders.contains(&gone)) {
+            self.results.set_holders(doc, &others(&holders));
+        }
+    }
+
+    /// What has to be copied so that everything has its copies again; if this node is `leaving`, without it.
+    pub(super) fn repair(&self, leaving: bool, node: &Node) -> Repair {
+        let stays = |holder: &NodeId| match *holder == self.me {
+            true => !leaving,
+            false => node.view().live.contains_key(holder),
+        };
+        // Of several holders the first makes the copy; one that leaves sees to what it holds itself.
+        let lacks = |holders: &[NodeId]| {
+            let staying: Vec<&NodeId> = holders.iter().filter(|holder| stays(holder)).collect();
+            staying.len() < self.copies && (leaving || staying.first() == Some(&&self.me))
+        };
+        let heir = |segment: SegmentId, holders: &[NodeId]| {
+            let candidates = node.holders(segment.batch, segment.segment);
+            candidates.into_iter().find(|candidate| stays(candidate) && !holders.contains(candidate))
+        };
+        let with = |holders: &[NodeId], heir: NodeId| -> Vec<NodeId> {
+            holders.iter().copied().filter(stays).chain([heir]).collect()
+        };
+        let mut payloads = Vec::new();
+        for (segment, holders) in self.payloads.entrusted() {
+            if lacks(&holders)
+                && let Some(heir) = heir(segment, &holders)
+            {
+                payloads.push((segment, heir, with(&holders, heir)));
+            }
+        }
+        let mut results: BTreeMap<(NodeId, Vec<NodeId>), Vec<DocId>> = BTreeMap::new();
+        for (doc, holders) in self.results.held_by(lacks) {
+            let segment = SegmentId { batch: doc.batch, segment: doc.number.segment() };
+            if let Some(heir) = heir(segment, &holders) {
+                results.entry((heir, with(&holders, heir))).or_default().push(doc);
+            }
+        }
+        let header = PutResults { generation: node.me().generation };
+        let stores = (self.payloads.clone(), self.results.clone());
+        Repair { network: self.network.clone(), stores, header, payloads, results }
+    }
+}
+
+/// Copies to be made.
+pub(super) struct Repair {
+    network: Network,
+    stores: (Arc<Payloads>, Arc<Results>),
+    header: PutResults,
+    payloads: Vec<(SegmentId, NodeId, Vec<NodeId>)>,
+    results: BTreeMap<(NodeId, Vec<NodeId>), Vec<DocId>>,
+}
+
+impl Repair {
+    fn is_empty(&self) -> bool {
+        self.payloads.is_empty() && self.results.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.payloads.len() + self.results.values().map(Vec::len).sum::<usize>()
+    }
+
+    /// Makes them, one after the other, so that the cluster's work goes on beside.
+    pub(super) async fn run(self) {
+        let (payloads, results) = &self.stores;
+        for (segment, heir, holders) in &self.payloads {
+            let Ok(Some(found)) = payloads.get(*segment) else { continue };
+            match self.network.put_payloads(*heir, *segment, holders, &found).await {
+                Ok(()) => payloads.set_holders(*segment, holders.clone()),
+                Err(error) => {
+                    tracing::warn!(%error, batch = %segment.batch, "a segment has one copy less than it should")
+                }
+            }
+        }
+        for ((heir, holders), docs) in &self.results {
+            for docs in docs.chunks(GROUP) {
+                let records: Vec<ResultRecord> =
+                    docs.iter().filter_map(|doc| results.get(*doc).ok().flatten()).collect();
+                match self.network.put_results(*heir, self.header, &records).await {
+                    Ok(()) => docs.iter().for_each(|doc| results.set_holders(*doc, holders)),
+                    Err(error) => {
+                        tracing::warn!(%error, results = docs.len(), "results have one copy less than they should")
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Carries results to one peer: whatever has gathered while the last group was on its way goes together.
+async fn carry(
+    network: Network,
+    to: NodeId,
+    header: PutResults,
+    mut receiver: mpsc::UnboundedReceiver<Arc<ResultRecord>>,
+    orders: Orders,
+) {
+    let mut group = Vec::new();
+    while receiver.recv_many(&mut group, GROUP).await > 0 {
+        let records: Vec<ResultRecord> = group.iter().map(|record| record.as_ref().clone()).collect();
+        let put = tokio::time::timeout(PATIENCE, network.put_results(to, header, &records)).await;
+        let success = matches!(put, Ok(Ok(())));
+        match put {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "results go to another node"),
+            Err(_) => tracing::warn!(node = %to, "results go to another node: this one did not take them in time"),
+        }
+        for record in group.drain(..) {
+            orders.send(Order::Copied { doc: record.doc, epoch: record.epoch, to, success });
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The loop around the core: everything that happens to a node becomes an input, every effect something done.
+//!
+//! One task owns the core. It never waits for a disk, a peer or a process: what takes time is done elsewhere and comes
+//! back as an [`Order`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_core::batch::Batch;
+use evenkeel_core::ids::{BatchId, DocId, Epoch, NodeId};
+use evenkeel_core::outbox::{Claim, Event, Verdict};
+use evenkeel_core::units::{Length, Micros};
+use evenkeel_core::{Effect, Exited, Input, Node, Outbox};
+use evenkeel_net::records::{Captured, Exit, ResultRecord, SegmentId};
+use evenkeel_net::{Members, Network};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::copies::Copies;
+use super::news::News;
+use super::starter::Starter;
+use crate::process::Ended;
+
+/// Orders handled before effects are looked after and timers are looked at.
+const TURN: usize = 256;
+
+/// A question about the core's state.
+pub(super) type Question = Box<dyn FnOnce(&Node) + Send>;
+
+/// Something for the loop to do.
+pub(super) enum Order {
+    /// Tell the core.
+    Input(Input),
+    /// A process has ended.
+    Ended(Ended),
+    /// A segment's payloads have been fetched, or cannot be had.
+    Fetched { segment: SegmentId, success: bool },
+    /// A copy of a result has reached a node, or has not.
+    Copied { doc: DocId, epoch: Epoch, to: NodeId, success: bool },
+    /// Take a batch; the number of nodes that have it is the answer.
+    Submit { batch: Batch, lengths: Vec<Length>, reply: oneshot::Sender<usize> },
+    /// Answer a question about the state.
+    Ask(Question),
+}
+
+/// Sends orders to the loop. An order sent after the loop has ended is lost, as is everything then.
+#[derive(Clone)]
+pub(super) struct Orders(pub(super) mpsc::UnboundedSender<Order>);
+
+impl Orders {
+    pub(super) fn send(&self, order: Order) {
+        // An error means that the loop has ended.
+        let _ = self.0.send(order);
+    }
+
+    pub(super) fn input(&self, input: Input) {
+        self.send(Order::Input(input));
+    }
+
+    /// Asks the core something; `None` if the loop has ended.
+    pub(super) async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&Node) -> T + Send + 'static) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Order::Ask(Box::new(move |node| {
+            // An error means that nobody waits for the answer any more.
+            let _ = reply.send(question(node));
+        })));
+        answer.await.ok()
+    }
+}
+
+/// What the rest of the daemon may watch.
+pub(super) struct Signals {
+    /// Changes whenever the state may have.
+    pub(super) changed: watch::Sender<u64>,
+    /// Set once the core has given everything away: documents left behind.
+    pub(super) leave: watch::Sender<Option<u64>>,
+    /// How late the loop was at its last turn.
+    pub(super) lag: watch::Sender<Duration>,
+    /// Results of documents whose outcome this node has written, as they are.
+    pub(super) outcomes: Option<mpsc::UnboundedSender<ResultRecord>>,
+}
+
+/// The loop's own things.
+pub(super) struct Engine {
+    pub(super) node: Node,
+    pub(super) born: Instant,
+    pub(super) orders: mpsc::UnboundedReceiver<Order>,
+    pub(super) members: watch::Receiver<Arc<Members>>,
+    pub(super) network: Network,
+    pub(super) starter: Starter,
+    pub(super) copies: Copies,
+    pub(super) news: News,
+    pub(super) signals: Signals,
+    pub(super) ended: BTreeMap<(DocId, Epoch), Ended>,
+    pub(super) awaiting: BTreeMap<BatchId, oneshot::Sender<usize>>,
+}
+
+impl Engine {
+    /// Runs until every sender of orders is gone.
+    pub(super) async fn run(mut self) {
+        let mut out = Outbox::new();
+        let mut turn = Vec::with_capacity(TURN);
+        self.step(Input::Wake, &mut out);
+        loop {
+            let deadline = self.node.deadline().map(|at| self.born + Duration::from_micros(at.0));
+            let due = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            tokio::select! {
+                received = self.orders.recv_many(&mut turn, TURN) => {
+                    if received == 0 {
+                        return;
+                    }
+                }
+                () = tokio::time::sleep_until(due) => {
+                    self.signals.lag.send_replace(due.elapsed());
+                    self.step(Input::Wake, &mut out);
+                }
+                Ok(()) = self.members.changed() => {
+                    let members = self.members.borrow_and_update().clone();
+                    self.news.see(&members);
+                    self.step(Input::View(members.view()), &mut out);
+                }
+            }
+            for order in turn.drain(..) {
+                self.handle(order, &mut out);
+            }
+            self.signals.changed.send_modify(|version| *version += 1);
+        }
+    }
+
+    fn now(&self) -> Micros {
+        Micros(self.born.elapsed().as_micros() as u64)
+    }
+
+    fn handle(&mut self, order: Order, out: &mut Outbox) {
+        match order {
+            Order::Input(input) => self.step(input, out),
+            Order::Ask(question) => question(&self.node),
+            Order::Submit { batch, lengths, reply } => {
+                self.awaiting.insert(batch.id, reply);
+                self.step(Input::Submit { batch, lengths }, out);
+            }
+            Order::Ended(ended) => {
+                let success = ended.exit == Exit::Status(0) && !ended.stopped;
+                let exited = Exited { doc: ended.doc, epoch: ended.epoch, success, took: Micros(ended.wall_micros) };
+                self.news.ran(&ended);
+                self.ended.insert((ended.doc, ended.epoch), ended);
+                self.step(Input::Exited(exited), out);
+            }
+            Order::Fetched { segment, success } => {
+                for input in self.starter.fetched(segment, success, &self.node) {
+                    self.step(input, out);
+                }
+            }
+            Order::Copied { doc, epoch, to, success } => {
+                if let Some(record) = self.copies.copied(doc, epoch, to, success, &self.node) {
+                    self.kept(&record, out);
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, input: Input, out: &mut Outbox) {
+        let now = self.now();
+        self.node.step(now, input, out);
+        let mut kept = Vec::new();
+        for effect in out.drain() {
+            match effect {
+                Effect::Send { to, message } => self.network.send(to, &message),
+                Effect::Publish(load) => self.network.publish(load),
+                Effect::Start(claim) => kept.extend(self.starter.start(claim, &self.node).map(Follow::Input)),
+                Effect::Kill { doc, epoch } => kept.extend(self.starter.kill(doc, epoch).map(Follow::Input)),
+                Effect::Keep(verdict) => {
+                    let record = record(&self.node, &verdict, self.ended.remove(&(verdict.doc, verdict.epoch)));
+                    if let Some(record) = self.copies.keep(record, &self.node) {
+                        kept.push(Follow::Kept(record));
+                    }
+                }
+                Effect::Discard { doc, epoch } => drop(self.ended.remove(&(doc, epoch))),
+                Effect::Acknowledge { batch, copies } => {
+                    if let Some(reply) = self.awaiting.remove(&batch) {
+                        // An error means that the client is gone; the batch is accepted all the same.
+                        let _ = reply.send(copies);
+                    }
+                }
+                Effect::Leave { left_behind } => drop(self.signals.leave.send_replace(Some(left_behind))),
+                Effect::Observe(event) => {
+                    match event {
+                        Event::Silent(node) => self.copies.lost(node, &self.node),
+                        Event::Joined(node) => self.copies.joined(node, &self.node),
+                        _ => {}
+                    }
+                    self.news.tell(event, &self.node);
+                }
+            }
+        }
+        for follow in kept {
+            match follow {
+                Follow::Input(input) => self.step(input, out),
+                Follow::Kept(record) => self.kept(&record, out),
+            }
+        }
+    }
+
+    fn kept(&mut self, record: &Arc<ResultRecord>, out: &mut Outbox) {
+        if let Some(outcomes) = &self.signals.outcomes {
+            // An error means that nobody listens any more.
+            let _ = outcomes.send(record.as_ref().clone());
+        }
+        self.step(Input::Kept { doc: record.doc, epoch: record.epoch }, out);
+    }
+}
+
+/// What an effect leads to at once.
+enum Follow {
+    Input(Input),
+    Kept(Arc<ResultRecord>),
+}
+
+/// The result that goes with a verdict.
+fn record(node: &Node, verdict: &Verdict, ended: Option<Ended>) -> ResultRecord {
+    let Verdict { doc, epoch, attempt, outcome, poison } = verdict.clone();
+    let blank = ResultRecord {
+        doc,
+        epoch,
+        attempt,
+        node: node.me().node,
+        outcome,
+        exit: if poison { Exit::Poison } else { Exit::NotStarted("its process left no trace".to_owned()) },
+        started_unix_micros: super::unix_micros(),
+        wall_micros: 0,
+        user_micros: 0,
+        system_micros: 0,
+        max_rss_bytes: 0,
+        stdout: Captured::default(),
+        stderr: Captured::default(),
+    };
+    let Some(ended) = ended else { return blank };
+    ResultRecord {
+        exit: ended.exit,
+        started_unix_micros: ended.started_unix_micros,
+        wall_micros: ended.wall_micros,
+        user_micros: ended.user_micros,
+        system_micros: ended.system_micros,
+        max_rss_bytes: ended.max_rss_bytes,
+        stdout: ended.stdout,
+        stderr: ended.stderr,
+        ..blank
+    }
+}
+
+/// Ends a claim that never had a process.
+pub(super) fn never_ran(claim: &Claim) -> Input {
+    Input::Exited(Exited { doc: claim.doc, epoch: claim.epoch, success: false, took: Micros::ZERO })
+}

@@ -1,0 +1,362 @@
+//! The daemon: one node, whole. Starts the network, the executor, the stores and the loop, and stops them again.
+
+mod backend;
+mod copies;
+mod engine;
+mod gather;
+mod news;
+mod service;
+mod starter;
+mod status;
+mod upload;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use evenkeel_core::batch::BatchOptions;
+use evenkeel_core::ids::{BatchId, Generation, Origin};
+use evenkeel_core::{Input, Node};
+use evenkeel_net::records::ResultRecord;
+use evenkeel_net::{Keyring, Members, Network, NetworkConfig, NodeKey};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+pub use upload::Submission;
+
+use crate::api::types::{ErrorCode, Problem};
+use crate::api::{ApiSettings, EventLog, Token};
+use crate::config::Config;
+use crate::process::{self, Executor};
+use crate::store::{Payloads, Results};
+use copies::{Copies, Plan};
+use engine::{Engine, Orders, Signals};
+use news::{Figures, News};
+use service::Peers;
+use starter::Starter;
+use status::Oneself;
+
+/// Time that processes have to end when the node stops at once.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+
+/// Time that making new copies may take before a node leaves.
+const REPAIR_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a daemon is started with.
+#[derive(Debug)]
+pub struct Options {
+    /// Its configuration, checked.
+    pub config: Config,
+    /// The cluster's secrets; `None`: none, and only loopback.
+    pub keyring: Option<Keyring>,
+    /// The HTTP API's token.
+    pub token: Option<Token>,
+    /// Serve the HTTP API.
+    pub http: bool,
+    /// Keep the node's key in its data directory, so that it is the same node after a restart.
+    pub keep_identity: bool,
+    /// Send every result whose outcome this node writes.
+    pub outcomes: Option<mpsc::UnboundedSender<ResultRecord>>,
+    /// The command of the guardian; `None`: processes outlive a node that is killed.
+    pub guardian: Option<Vec<std::ffi::OsString>>,
+}
+
+/// What the parts of a daemon share.
+pub struct Inner {
+    me: Origin,
+    oneself: Oneself,
+    orders: Orders,
+    network: Network,
+    payloads: Arc<Payloads>,
+    results: Arc<Results>,
+    executor: Arc<Executor>,
+    plan: Plan,
+    events: Arc<EventLog>,
+    figures: Arc<Mutex<Figures>>,
+    changed: watch::Receiver<u64>,
+    leave: watch::Receiver<Option<u64>>,
+    lag: watch::Receiver<Duration>,
+    copies: usize,
+    batch_defaults: BatchOptions,
+    capture_max: u64,
+    gossip_interval: Duration,
+    batches: AtomicU64,
+    data_dir: PathBuf,
+}
+
+impl Inner {
+    /// Asks the core something.
+    async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&Node) -> T + Send + 'static) -> Result<T, Problem> {
+        let stopping = || Problem::new(ErrorCode::Unavailable, "this node is stopping").hint("ask another node");
+        self.orders.ask(question).await.ok_or_else(stopping)
+    }
+
+    fn figures(&self) -> Figures {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.leave.borrow().is_some()
+    }
+
+    /// An id that no other submission has: a hash of the node, its generation and a counter.
+    fn new_batch_id(&self) -> BatchId {
+        let number = self.batches.fetch_add(1, Ordering::Relaxed);
+        let mut hasher = blake3::Hasher::new_derive_key("evenkeel batch id 1");
+        hasher.update(&self.me.node.0);
+        hasher.update(&self.me.generation.0.to_le_bytes());
+        hasher.update(&number.to_le_bytes());
+        let hash = hasher.finalize();
+        let first: [u8; 8] = hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes");
+        BatchId(u64::from_le_bytes(first))
+    }
+}
+
+/// A running node. Clones are handles of the same one.
+#[derive(Clone)]
+pub struct Daemon {
+    inner: Arc<Inner>,
+    tasks: Arc<Mutex<Tasks>>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    engine: Option<JoinHandle<()>>,
+    http: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+impl Daemon {
+    /// Starts a node.
+    ///
+    /// # Errors
+    /// If a port is in use, the data directory cannot be written, or anything else it needs is not to be had; nothing is
+    /// left running.
+    pub async fn start(options: Options) -> anyhow::Result<Daemon> {
+        let Options { config, keyring, token, http, keep_identity, outcomes, guardian } = options;
+        let data_dir = config.node.data_dir_or_default();
+        std::fs::create_dir_all(&data_dir)
+            .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
+        let key_file = data_dir.join("node.key");
+        // Without a seed there is nobody to catch up with: whoever comes, comes by himself.
+        let returning = keep_identity && key_file.exists() && !config.network.seeds.is_empty();
+        let key = if keep_identity { NodeKey::load_or_create(&key_file)? } else { NodeKey::generate()? };
+        let generation = Generation(unix_micros() / 1000);
+        let me = Origin { node: key.node_id(), generation };
+        let store = || format!("cannot write to the data directory {}", data_dir.display());
+        let payloads = Arc::new(Payloads::create(&data_dir).with_context(store)?);
+        let results = Arc::new(Results::create(&data_dir).with_context(store)?);
+        let name = config.node.name_or_host();
+
+        let listener = match http {
+            true => Some(listen_http(config.http.listen).await?),
+            false => None,
+        };
+        let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+
+        let (order_sender, order_receiver) = mpsc::unbounded_channel();
+        let orders = Orders(order_sender);
+        let service =
+            Peers { me: me.node, orders: orders.clone(), payloads: payloads.clone(), results: results.clone() };
+        let mut net = NetworkConfig::new(name.clone(), key, generation);
+        net.keyring = keyring;
+        net.listen = config.network.listen;
+        net.advertise = config.network.advertise;
+        net.seeds = config.network.seeds.clone();
+        net.http = http_address.map(|address| address.to_string());
+        net.gossip_interval = config.gossip.interval;
+        net.detection = config.gossip.detection;
+        net.dead_node_grace = config.gossip.dead_node_grace;
+        let network = Network::start(net, Arc::new(service)).await?;
+
+        let on_end = orders.clone();
+        let settings = process::Settings {
+            node: name.clone(),
+            nice: i32::try_from(config.processes.nice).unwrap_or(i32::MAX),
+            guardian,
+            ..process::Settings::default()
+        };
+        let executor = Arc::new(Executor::start(settings, move |ended| on_end.send(engine::Order::Ended(ended)))?);
+
+        let events = EventLog::new(generation);
+        let figures: Arc<Mutex<Figures>> = Arc::default();
+        let mut seed = [0; 8];
+        getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+        let node = Node::new(me, config.core_settings(), returning, u64::from_le_bytes(seed));
+        let (changed_sender, changed) = watch::channel(0);
+        let (leave_sender, leave) = watch::channel(None);
+        let (lag_sender, lag) = watch::channel(Duration::ZERO);
+        let copies = config.documents.copies.max(1) as usize;
+        let engine = Engine {
+            starter: Starter::new(executor.clone(), network.clone(), payloads.clone(), orders.clone()),
+            copies: Copies::new(&node, copies, network.clone(), payloads.clone(), results.clone(), orders.clone()),
+            node,
+            born: Instant::now(),
+            orders: order_receiver,
+            members: network.members(),
+            network: network.clone(),
+            news: News::new(events.clone(), figures.clone()),
+            signals: Signals { changed: changed_sender, leave: leave_sender, lag: lag_sender, outcomes },
+            ended: BTreeMap::new(),
+            awaiting: BTreeMap::new(),
+        };
+        let plan = engine.copies.plan();
+        let engine = tokio::spawn(engine.run());
+
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let oneself = Oneself { name, version, address: network.advertised_addr(), http: http_address };
+        let inner = Arc::new(Inner {
+            me,
+            oneself,
+            orders,
+            network,
+            payloads,
+            results,
+            executor,
+            plan,
+            events,
+            figures,
+            changed,
+            leave,
+            lag,
+            copies,
+            batch_defaults: BatchOptions { capture_bytes: config.processes.capture, ..BatchOptions::default() },
+            capture_max: config.processes.capture_max,
+            gossip_interval: config.gossip.interval,
+            batches: AtomicU64::new(0),
+            data_dir,
+        });
+        let daemon = Daemon { inner, tasks: Arc::default() };
+        daemon.tasks().engine = Some(engine);
+        if let Some(listener) = listener {
+            daemon.serve(listener, &config, token);
+        }
+        Ok(daemon)
+    }
+
+    fn serve(&self, listener: tokio::net::TcpListener, config: &Config, token: Option<Token>) {
+        let settings = ApiSettings::new(config, token);
+        let router = crate::api::router(Arc::new(self.clone()), settings);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async {
+            // An error means that the daemon is gone, which is as good.
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(crate::api::serve(listener, router, stopped));
+        self.tasks().http = Some((stop, task));
+    }
+
+    fn tasks(&self) -> std::sync::MutexGuard<'_, Tasks> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This run of this node.
+    pub fn me(&self) -> Origin {
+        self.inner.me
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.inner.oneself.name
+    }
+
+    /// Where its peers reach it.
+    pub fn address(&self) -> SocketAddr {
+        self.inner.network.advertised_addr()
+    }
+
+    /// Where its HTTP API is.
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.inner.oneself.http
+    }
+
+    /// Where its files are.
+    pub fn data_dir(&self) -> &std::path::Path {
+        &self.inner.data_dir
+    }
+
+    /// Waits until the state is so, or the node has stopped.
+    pub async fn wait_until(&self, condition: impl Fn(&Node) -> bool + Clone + Send + 'static) {
+        let mut changed = self.inner.changed.clone();
+        loop {
+            changed.mark_unchanged();
+            if self.ask(condition.clone()).await.is_none_or(|holds| holds) || changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The other nodes.
+    pub fn members(&self) -> watch::Receiver<Arc<Members>> {
+        self.inner.network.members()
+    }
+
+    /// Asks the core something; `None` if the node has stopped.
+    pub async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&Node) -> T + Send + 'static) -> Option<T> {
+        self.inner.orders.ask(question).await
+    }
+
+    /// A batch to be filled, without the limits of the HTTP API.
+    pub fn submission(&self, command: Vec<String>, options: BatchOptions) -> Submission {
+        Submission::new(self.inner.clone(), command, options, None)
+    }
+
+    /// Gives everything away and waits until that is done: documents, and the only copies of payloads and results.
+    /// Returns the number of documents that nobody could be given to.
+    pub async fn drain(&self) -> u64 {
+        self.inner.orders.input(Input::Drain(self.inner.me));
+        self.left().await
+    }
+
+    /// Waits until this node has given everything away, at its own or somebody else's request.
+    pub async fn left(&self) -> u64 {
+        let mut leave = self.inner.leave.clone();
+        let left_behind = match leave.wait_for(Option::is_some).await {
+            Ok(left_behind) => left_behind.unwrap_or(0),
+            // The loop has ended without leaving: there is nothing more to wait for.
+            Err(_) => 0,
+        };
+        let plan = self.inner.plan.clone();
+        if let Some(repair) = self.ask(move |node| plan.repair(true, node)).await
+            && tokio::time::timeout(REPAIR_PATIENCE, repair.run()).await.is_err()
+        {
+            tracing::warn!("leaving before everything that only this node holds was copied");
+        }
+        left_behind
+    }
+
+    /// Stops at once: kills processes, tells the others, ends all tasks.
+    pub async fn stop(&self) {
+        let executor = self.inner.executor.clone();
+        // Joined so that no process outlives the daemon. An error means that it panicked, which has been said.
+        let _ = tokio::task::spawn_blocking(move || executor.stop_all(STOP_GRACE)).await;
+        let (http, engine) = {
+            let mut tasks = self.tasks();
+            (tasks.http.take(), tasks.engine.take())
+        };
+        if let Some((stop, task)) = http {
+            drop(stop);
+            let _ = task.await;
+        }
+        self.inner.network.shutdown().await;
+        if let Some(engine) = engine {
+            engine.abort();
+            let _ = engine.await;
+        }
+    }
+}
+
+async fn listen_http(address: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
+    tokio::net::TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address} (TCP, HTTP API); is another node running there? Choose another with --http")
+    })
+}
+
+/// Microseconds since 1970 by this machine's clock.
+pub(crate) fn unix_micros() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+}

@@ -1,0 +1,152 @@
+//! What happens, told to whoever watches: the event stream, the log, and a few counters.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use evenkeel_core::Node;
+use evenkeel_core::change::Outcome;
+use evenkeel_core::ids::{DocId, NodeId};
+use evenkeel_core::message::Reason;
+use evenkeel_core::outbox::Event;
+use evenkeel_net::Members;
+
+use crate::api::types::{Event as Told, NodeState};
+use crate::api::{EventLog, Histogram};
+use crate::process::Ended;
+
+/// Figures that are kept beside the core's own.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Figures {
+    pub(super) durations: Histogram,
+    pub(super) moved: BTreeMap<&'static str, u64>,
+    pub(super) false_deaths: u64,
+}
+
+/// Tells what happens.
+pub(super) struct News {
+    events: Arc<EventLog>,
+    figures: Arc<Mutex<Figures>>,
+    names: BTreeMap<NodeId, (String, NodeState)>,
+    in_equilibrium: Option<bool>,
+}
+
+impl News {
+    pub(super) fn new(events: Arc<EventLog>, figures: Arc<Mutex<Figures>>) -> News {
+        News { events, figures, names: BTreeMap::new(), in_equilibrium: None }
+    }
+
+    fn figures(&self, change: impl FnOnce(&mut Figures)) {
+        change(&mut self.figures.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// A process has ended.
+    pub(super) fn ran(&mut self, ended: &Ended) {
+        self.figures(|figures| figures.durations.observe(Duration::from_micros(ended.wall_micros)));
+    }
+
+    /// The membership has changed.
+    pub(super) fn see(&mut self, members: &Members) {
+        let live = members.live.iter().map(|(id, member)| {
+            let draining = member.load.as_ref().is_some_and(|load| load.draining);
+            (*id, member, if draining { NodeState::Draining } else { NodeState::Live })
+        });
+        let dead = members.dead.iter().map(|(id, member)| (*id, member, NodeState::Dead));
+        for (node, member, state) in live.chain(dead) {
+            let before = self.names.insert(node, (member.name.clone(), state)).map(|(_, state)| state);
+            if before == Some(state) {
+                continue;
+            }
+            if before == Some(NodeState::Dead) && state == NodeState::Live {
+                self.figures(|figures| figures.false_deaths += 1);
+            }
+            match state {
+                NodeState::Dead => tracing::warn!(%node, name = member.name, "a node is gone"),
+                _ => tracing::info!(%node, name = member.name, state = state.as_str(), "a node is here"),
+            }
+            self.events.publish(Told::NodeChanged { node, name: member.name.clone(), state });
+        }
+    }
+
+    /// The core has something to tell.
+    pub(super) fn tell(&mut self, event: Event, node: &Node) {
+        let me = node.me().node;
+        match event {
+            // The membership tells of these, with names.
+            Event::Joined(_) | Event::Silent(_) => {}
+            Event::BatchKnown(batch) => {
+                let documents = node.state().batch(batch).map_or(0, |state| state.description().documents);
+                tracing::info!(%batch, documents, "batch");
+                self.events.publish(Told::BatchAccepted { batch, documents });
+            }
+            Event::BatchFinished(batch) => {
+                let tally = node.state().batch(batch).map(|state| state.tally()).unwrap_or_default();
+                let (done, failed, cancelled) = (tally.done as u32, tally.failed as u32, tally.cancelled as u32);
+                tracing::info!(%batch, done, failed, cancelled, "batch finished");
+                self.events.publish(Told::BatchFinished { batch, done, failed, cancelled });
+            }
+            Event::BatchCancelled(batch) => {
+                tracing::info!(%batch, "batch cancelled");
+                self.events.publish(Told::BatchCancelled { batch });
+            }
+            Event::Started(claim) => {
+                let DocId { batch, number: document } = claim.doc;
+                self.events.publish(Told::DocumentStarted { batch, document, attempt: claim.attempt });
+            }
+            Event::Retried { doc, attempt } => {
+                tracing::debug!(document = %doc, %attempt, "failed; will be tried again")
+            }
+            Event::Ended { doc, outcome } => {
+                if outcome == Outcome::Failed {
+                    tracing::info!(document = %doc, "failed");
+                }
+                let DocId { batch, number: document } = doc;
+                self.events.publish(Told::DocumentEnded { batch, document, outcome, node: me });
+            }
+            Event::Superseded(doc) => {
+                tracing::warn!(document = %doc, "stopped: another node has this document");
+                let owner = node.state().entry(doc).map_or(me, |entry| entry.node);
+                let DocId { batch, number: document } = doc;
+                self.events.publish(Told::DuplicateStopped { batch, document, owner });
+            }
+            Event::Gave { documents, to, reason } => {
+                let word = match reason {
+                    Reason::Offer(_) => "averaging",
+                    Reason::Dry => "dry",
+                    Reason::Drain => "drain",
+                    Reason::Result => "result",
+                };
+                self.figures(|figures| *figures.moved.entry(word).or_default() += documents);
+                tracing::debug!(documents, %to, reason = word, "gave documents away");
+                self.events.publish(Told::DocumentsMoved { from: me, to, documents });
+            }
+            Event::TookOver { documents, from } => {
+                tracing::warn!(documents, %from, "took over the documents of a dead node");
+                self.events.publish(Told::DocumentsTakenOver { from, to: me, documents });
+            }
+            Event::Paused => tracing::warn!("this node stood still; it catches up before it goes on"),
+            Event::Settled => tracing::info!("caught up"),
+            Event::Minority(true) => {
+                tracing::warn!("this node sees less than half of the cluster; being cautious, it starts nothing");
+            }
+            Event::Minority(false) => tracing::info!("this node sees enough of the cluster again"),
+            Event::Ignored { from, why } => {
+                tracing::warn!(%from, %why, "a peer sent a wrong change, which was ignored")
+            }
+        }
+        self.weigh(node);
+    }
+
+    /// Tells when the cluster comes into equilibrium or leaves it.
+    fn weigh(&mut self, node: &Node) {
+        // Reckoned when something is told anyway, and not for every process in a crowd.
+        if self.in_equilibrium.is_some() && !node.counters().started.is_multiple_of(64) {
+            return;
+        }
+        let equilibrium = node.balance().equilibrium;
+        if self.in_equilibrium.replace(equilibrium.in_equilibrium) != Some(equilibrium.in_equilibrium) {
+            let in_equilibrium = equilibrium.in_equilibrium;
+            self.events.publish(Told::EquilibriumChanged { in_equilibrium, regret: equilibrium.regret });
+        }
+    }
+}

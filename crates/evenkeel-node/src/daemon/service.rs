@@ -1,0 +1,100 @@
+//! What this node does for its peers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use evenkeel_core::Input;
+use evenkeel_core::change::{Change, Outcome};
+use evenkeel_core::docset::DocSet;
+use evenkeel_core::ids::{BatchId, DocId, Epoch, NodeId};
+use evenkeel_core::message::{Message, Reason};
+use evenkeel_net::records::{Payload, ResultRecord, SegmentId};
+use evenkeel_net::{PutResults, Refusal, Service};
+use tokio::sync::mpsc;
+
+use super::engine::Orders;
+use crate::store::{Payloads, Results, SegmentBytes};
+
+/// Serves peers from the stores, and hands messages to the loop.
+pub(super) struct Peers {
+    pub(super) me: NodeId,
+    pub(super) orders: Orders,
+    pub(super) payloads: Arc<Payloads>,
+    pub(super) results: Arc<Results>,
+}
+
+#[async_trait]
+impl Service for Peers {
+    fn message(&self, from: NodeId, message: Message) {
+        self.orders.input(Input::Received { from, message });
+    }
+
+    async fn put_payloads(
+        &self,
+        _from: NodeId,
+        segment: SegmentId,
+        holders: Vec<NodeId>,
+        payloads: Vec<Payload>,
+    ) -> Result<(), Refusal> {
+        let bytes = SegmentBytes::from_payloads(segment, &payloads);
+        let bytes = bytes.ok_or_else(|| Refusal("the payloads are not those of consecutive documents".to_owned()))?;
+        self.payloads.put(segment, &bytes, Some(holders)).map_err(unwritable)
+    }
+
+    async fn get_payloads(&self, _from: NodeId, segment: SegmentId) -> Result<Option<Vec<Payload>>, Refusal> {
+        self.payloads.get(segment).map_err(|error| Refusal(format!("cannot read its data directory: {error}")))
+    }
+
+    /// Stores results, and lets the core know of the outcomes ahead of the sender's log.
+    async fn put_results(&self, from: NodeId, header: PutResults, results: Vec<ResultRecord>) -> Result<(), Refusal> {
+        let mut ended: BTreeMap<(BatchId, Epoch, NodeId, Outcome), DocSet> = BTreeMap::new();
+        for record in &results {
+            self.results.put(record, &[from, self.me]).map_err(unwritable)?;
+            let key = (record.doc.batch, record.epoch, record.node, record.outcome);
+            ended.entry(key).or_default().insert(record.doc.number);
+        }
+        let changes = ended.into_iter().map(|((batch, epoch, node, outcome), docs)| Change::Ended {
+            batch,
+            docs,
+            epoch,
+            node,
+            outcome,
+        });
+        let message =
+            Message::Ahead { generation: header.generation, reason: Reason::Result, changes: changes.collect() };
+        self.orders.input(Input::Received { from, message });
+        Ok(())
+    }
+
+    async fn get_results(
+        &self,
+        _from: NodeId,
+        batch: BatchId,
+        wanted: DocSet,
+        out: mpsc::Sender<ResultRecord>,
+    ) -> Result<(), Refusal> {
+        let held = DocSet(self.results.of_batch(batch).0 & wanted.0);
+        for number in held.iter() {
+            match self.results.get(DocId { batch, number }) {
+                Ok(Some(record)) => {
+                    if out.send(record).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => return Err(Refusal(format!("cannot read its data directory: {error}"))),
+            }
+        }
+        Ok(())
+    }
+
+    async fn explain(&self, _from: NodeId, doc: DocId) -> Option<String> {
+        let explanation = self.orders.ask(move |node| super::status::explanation(node, doc)).await??;
+        serde_json::to_string(&explanation).ok()
+    }
+}
+
+fn unwritable(error: std::io::Error) -> Refusal {
+    Refusal(format!("cannot write to its data directory: {error}"))
+}

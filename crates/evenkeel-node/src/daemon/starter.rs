@@ -1,0 +1,147 @@
+//! From a claim to a process: the batch's template, and the payload, from here or from a node that has it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use evenkeel_core::ids::{BatchId, DocId, Epoch, NodeId};
+use evenkeel_core::outbox::Claim;
+use evenkeel_core::{Input, Node};
+use evenkeel_net::Network;
+use evenkeel_net::records::SegmentId;
+
+use super::engine::{Order, Orders, never_ran};
+use crate::process::{Executor, Job, Template};
+use crate::store::{Payloads, SegmentBytes};
+
+/// Starts processes for claims.
+pub(super) struct Starter {
+    executor: Arc<Executor>,
+    network: Network,
+    payloads: Arc<Payloads>,
+    orders: Orders,
+    templates: BTreeMap<BatchId, Arc<Template>>,
+    /// Claims that wait for the payloads of their segment.
+    waiting: BTreeMap<SegmentId, Vec<Claim>>,
+}
+
+impl Starter {
+    pub(super) fn new(executor: Arc<Executor>, network: Network, payloads: Arc<Payloads>, orders: Orders) -> Starter {
+        Starter { executor, network, payloads, orders, templates: BTreeMap::new(), waiting: BTreeMap::new() }
+    }
+
+    /// Starts the claim's process, or begins to fetch its payload. Returns what to tell the core if neither can be.
+    pub(super) fn start(&mut self, claim: Claim, node: &Node) -> Option<Input> {
+        match self.payloads.document(claim.doc) {
+            Ok(Some(payload)) => self.run(&claim, payload, node),
+            Ok(None) => {
+                self.fetch(claim, node);
+                None
+            }
+            Err(error) => {
+                tracing::error!(document = %claim.doc, %error, "cannot read a payload from the data directory");
+                Some(unstarted(&claim))
+            }
+        }
+    }
+
+    fn run(&mut self, claim: &Claim, payload: Bytes, node: &Node) -> Option<Input> {
+        let Some(batch) = node.state().batch(claim.doc.batch) else { return Some(unstarted(claim)) };
+        let description = batch.description();
+        let template = match self.templates.get(&description.id) {
+            Some(template) => template.clone(),
+            None => match Template::parse(&description.command) {
+                Ok(template) => {
+                    let template = Arc::new(template);
+                    self.templates.insert(description.id, template.clone());
+                    template
+                }
+                Err(error) => {
+                    tracing::error!(batch = %description.id, %error, "a batch with a command that is none");
+                    return Some(never_ran(claim));
+                }
+            },
+        };
+        let options = &description.options;
+        self.executor.run(Job {
+            doc: claim.doc,
+            epoch: claim.epoch,
+            attempt: claim.attempt,
+            template,
+            payload,
+            timeout: options.timeout_millis.map(Duration::from_millis),
+            capture_bytes: options.capture_bytes,
+        });
+        None
+    }
+
+    fn fetch(&mut self, claim: Claim, node: &Node) {
+        let segment = SegmentId { batch: claim.doc.batch, segment: claim.doc.number.segment() };
+        let waiting = self.waiting.entry(segment).or_default();
+        waiting.push(claim);
+        if waiting.len() > 1 {
+            return;
+        }
+        let me = node.me().node;
+        let mut candidates = node.holders(segment.batch, segment.segment);
+        // Draining nodes are no candidates for new copies, but may have the only one.
+        candidates.extend(node.view().live.keys());
+        let mut seen = std::collections::BTreeSet::from([me]);
+        candidates.retain(|candidate| seen.insert(*candidate));
+        let (network, payloads, orders) = (self.network.clone(), self.payloads.clone(), self.orders.clone());
+        tokio::spawn(async move {
+            let success = fetch(&network, &payloads, segment, &candidates).await;
+            orders.send(Order::Fetched { segment, success });
+        });
+    }
+
+    /// Starts what waited for this segment. Returns what to tell the core.
+    pub(super) fn fetched(&mut self, segment: SegmentId, success: bool, node: &Node) -> Vec<Input> {
+        let claims = self.waiting.remove(&segment).unwrap_or_default();
+        if !success {
+            tracing::warn!(batch = %segment.batch, segment = %segment.segment, "no live node has these payloads; trying again");
+            return claims.iter().map(unstarted).collect();
+        }
+        claims.into_iter().filter_map(|claim| self.start(claim, node)).collect()
+    }
+
+    /// Kills a process, or forgets a claim that waits for its payload. Returns what to tell the core in that case.
+    pub(super) fn kill(&mut self, doc: DocId, epoch: Epoch) -> Option<Input> {
+        if self.executor.kill(doc, epoch) {
+            return None;
+        }
+        let segment = SegmentId { batch: doc.batch, segment: doc.number.segment() };
+        let waiting = self.waiting.get_mut(&segment)?;
+        let place = waiting.iter().position(|claim| claim.doc == doc && claim.epoch == epoch)?;
+        Some(never_ran(&waiting.remove(place)))
+    }
+}
+
+fn unstarted(claim: &Claim) -> Input {
+    Input::Unstarted { doc: claim.doc, epoch: claim.epoch }
+}
+
+/// Fetches a segment from the first node that has it.
+async fn fetch(network: &Network, payloads: &Payloads, segment: SegmentId, candidates: &[NodeId]) -> bool {
+    for candidate in candidates {
+        match network.get_payloads(*candidate, segment).await {
+            Ok(Some(found)) => {
+                let Some(bytes) = SegmentBytes::from_payloads(segment, &found) else {
+                    tracing::warn!(from = %candidate, batch = %segment.batch, "a segment of payloads that is not whole");
+                    continue;
+                };
+                match payloads.put(segment, &bytes, None) {
+                    Ok(()) => return true,
+                    Err(error) => {
+                        tracing::error!(%error, "cannot write payloads to the data directory");
+                        return false;
+                    }
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "a payload was not fetched"),
+        }
+    }
+    false
+}

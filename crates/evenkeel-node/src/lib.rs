@@ -1,0 +1,10 @@
+//! The daemon: the core with a network, processes, stores and an HTTP API around it.
+//!
+//! [`daemon::Daemon`] is one node, whole. [`process`] runs documents, [`store`] holds payloads and results, [`api`] is
+//! the HTTP API, [`config`] the configuration; none of the four knows of the others.
+
+pub mod api;
+pub mod config;
+pub mod daemon;
+pub mod process;
+pub mod store;
