@@ -1,0 +1,55 @@
+//! Arguments of `node`: the daemon.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use super::secret::SecretFileArgs;
+use super::value::{self, HostPort};
+
+/// Run a node. Point it at any node of the cluster with --seed; without a seed it is the first.
+///
+/// Flags go before EVENKEEL_SECTION__KEY in the environment, and both before the configuration file. SIGTERM makes the node
+/// give its documents away and leave; a second one stops it at once.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  \
+    evenkeel node --secret-file secret --listen 10.0.0.1:7116\n  \
+    evenkeel node --secret-file secret --listen 0.0.0.0:7116 --seed node1.example:7116 -j 16")]
+pub struct NodeArgs {
+    /// A node to join the cluster by; may be repeated. One that does not answer is asked again for ever.
+    #[arg(long = "seed", value_name = "HOST:PORT")]
+    pub seeds: Vec<HostPort>,
+
+    /// Configuration file.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+
+    /// Name of the node, for people [default: the host's].
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// Documents to run at once [default: the processors].
+    #[arg(short = 'j', long, value_name = "N", value_parser = value::slots)]
+    pub max_process: Option<u32>,
+
+    /// UDP address for other nodes.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+
+    /// Address by which other nodes reach this one, where it is not the one it listens on.
+    #[arg(long, value_name = "ADDRESS")]
+    pub advertise: Option<SocketAddr>,
+
+    /// TCP address of the HTTP API; off loopback it needs a token.
+    #[arg(long, value_name = "ADDRESS")]
+    pub http: Option<SocketAddr>,
+
+    /// Where the node keeps its key and its documents.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub data_dir: Option<PathBuf>,
+
+    /// The cluster's secret.
+    #[command(flatten)]
+    pub secret: SecretFileArgs,
+}

@@ -1,0 +1,60 @@
+//! Arguments of `submit`: a job for a running cluster.
+
+use std::ffi::OsString;
+
+use clap::{Args, ValueHint};
+
+use super::client::{ClientArgs, FormatArgs};
+use super::input::InputArgs;
+use super::job::JobArgs;
+use super::words::Words;
+use crate::output::exit::Failure;
+
+/// Give a job to a running cluster. It is safe once this command says so, and stays so if any one node is lost.
+///
+/// Prints the batch's id. The documents run on the nodes, with their files and programs: names that --files finds are made
+/// absolute, and must mean the same there. Either the whole input is accepted or nothing of it.
+#[derive(Debug, Clone, Args)]
+#[command(
+    override_usage = "evenkeel submit [OPTIONS] [INPUT] [--] CMD...\n       evenkeel submit [OPTIONS] [--] CMD... ::: DOCUMENTS...",
+    after_help = "Examples:\n  \
+        evenkeel submit --jsonl orders.jsonl --length-field pages --retries 2 -- ./render {.id}\n  \
+        evenkeel submit --wait --http http://node2:7117 -a urls.txt -- curl -fsS {}"
+)]
+pub struct SubmitArgs {
+    /// Wait until every document has ended; exit with 3 if any failed.
+    #[arg(long)]
+    pub wait: bool,
+
+    /// Where documents come from.
+    #[command(flatten)]
+    pub input: InputArgs,
+
+    /// How they are run.
+    #[command(flatten)]
+    pub job: JobArgs,
+
+    /// Whom to talk to.
+    #[command(flatten)]
+    pub client: ClientArgs,
+
+    /// How to print the batch.
+    #[command(flatten)]
+    pub format: FormatArgs,
+
+    /// The command, and with ::: the documents.
+    #[arg(
+        value_name = "CMD",
+        help_heading = "Command",
+        trailing_var_arg = true,
+        value_hint = ValueHint::CommandWithArguments
+    )]
+    pub words: Vec<OsString>,
+}
+
+impl SubmitArgs {
+    /// The command and the documents after `:::`.
+    pub fn words(&self) -> Result<Words, Failure> {
+        Words::split(&self.words)
+    }
+}

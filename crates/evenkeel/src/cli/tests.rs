@@ -1,0 +1,187 @@
+use std::time::Duration;
+
+use clap::{Args, Command as Clap, FromArgMatches};
+use evenkeel_core::batch::Allocate;
+
+use super::act::{CancelArgs, DrainArgs, RetryArgs};
+use super::client::ClientArgs;
+use super::config::ConfigArgs;
+use super::guardian::GuardianArgs;
+use super::node::NodeArgs;
+use super::read::{ExplainArgs, NodesArgs, ResultsArgs, StatusArgs};
+use super::run::{Printed, RunArgs};
+use super::submit::SubmitArgs;
+use crate::input::{Measure, Place, Source};
+use crate::output::progress::Wish;
+
+/// The command of these arguments by itself, so that it can be tried before anything dispatches it.
+fn command<A: Args>(name: &'static str) -> Clap {
+    A::augment_args(Clap::new(name).bin_name(format!("evenkeel {name}")).max_term_width(100).term_width(100))
+}
+
+fn parse<A: Args + FromArgMatches>(line: &[&str]) -> Result<A, String> {
+    let matches = command::<A>("x").try_get_matches_from([&["x"], line].concat()).map_err(|error| error.to_string())?;
+    A::from_arg_matches(&matches).map_err(|error| error.to_string())
+}
+
+fn run(line: &[&str]) -> RunArgs {
+    parse(line).unwrap()
+}
+
+/// What `run` refuses, be it while parsing or afterwards.
+fn refused(line: &[&str]) -> String {
+    let checked = parse::<RunArgs>(line).and_then(|run| {
+        let say = |failure: crate::output::exit::Failure| failure.to_string();
+        run.output.check().map_err(say)?;
+        run.slots().map_err(say)?;
+        let words = run.words().map_err(say)?;
+        run.input.source(&words, true).map(|_| ()).map_err(say)
+    });
+    checked.expect_err("must be refused")
+}
+
+#[test]
+fn every_command_is_well_formed() {
+    for command in [
+        command::<RunArgs>("run"),
+        command::<SubmitArgs>("submit"),
+        command::<NodeArgs>("node"),
+        command::<StatusArgs>("status"),
+        command::<NodesArgs>("nodes"),
+        command::<ResultsArgs>("results"),
+        command::<ExplainArgs>("explain"),
+        command::<CancelArgs>("cancel"),
+        command::<RetryArgs>("retry"),
+        command::<DrainArgs>("drain"),
+        command::<ConfigArgs>("config"),
+        command::<GuardianArgs>("__guardian"),
+        <super::Cli as clap::CommandFactory>::command(),
+    ] {
+        command.debug_assert();
+    }
+}
+
+#[test]
+fn the_command_may_follow_with_or_without_dashes() {
+    for line in [&["echo", "{}", ":::", "a", "b"][..], &["--", "echo", "{}", ":::", "a", "b"]] {
+        let run = run(line);
+        let words = run.words().unwrap();
+        assert_eq!(words.command, ["echo", "{}"]);
+        assert_eq!(run.input.source(&words, true).unwrap(), Source::Arguments(vec!["a".into(), "b".into()]));
+    }
+    let words = run(&["-j", "2", "grep", "-j", "--retries", "{}", "--", "x"]).words().unwrap();
+    assert_eq!(words.command, ["grep", "-j", "--retries", "{}", "--", "x"]);
+    let words = run(&["-k", "--", "--odd", "{}", ":::", "--", "-x"]).words().unwrap();
+    assert_eq!(words.command, ["--odd", "{}"]);
+    assert_eq!(words.arguments.unwrap(), ["--", "-x"]);
+}
+
+#[test]
+fn documents_come_from_one_place() {
+    let source = |line: &[&str]| {
+        let run = run(line);
+        run.input.source(&run.words().unwrap(), false).unwrap()
+    };
+    assert_eq!(source(&["cat"]), Source::Lines(Place::Stdin));
+    assert_eq!(source(&["-a", "-", "cat"]), Source::Lines(Place::Stdin));
+    assert_eq!(source(&["-afile", "cat"]), Source::Lines(Place::File("file".into())));
+    assert_eq!(source(&["--jsonl", "f", "cat"]), Source::JsonLines(Place::File("f".into())));
+    assert_eq!(source(&["--csv", "-", "cat"]), Source::Csv(Place::Stdin));
+    assert_eq!(source(&["--files", "a*", "--files", "b*", "cat"]), Source::Files(vec!["a*".into(), "b*".into()]));
+    assert!(refused(&["cat"]).contains("or pipe lines to standard input"));
+    assert!(refused(&["-a", "f", "cat", ":::", "x"]).contains("either from -a or from :::"));
+    assert!(refused(&["-a", "f", "--csv", "g", "cat"]).contains("cannot be used with"));
+    assert!(refused(&["--files", "a.txt", "b.txt", "c.txt", "--", "cat"]).contains("quote the pattern"));
+    let own = run(&["--files", "*.txt", "--", "cat", "--", "{}"]);
+    assert!(own.input.source(&own.words().unwrap(), true).is_ok());
+    assert!(refused(&["cat", "::::", "f"]).contains("-a FILE"));
+    assert!(refused(&["-a", "f"]).contains("no command"));
+}
+
+#[test]
+fn lengths_are_measured_one_way() {
+    let measure = |line: &[&str]| run(line).input.measure();
+    assert_eq!(measure(&["cat"]), None);
+    assert_eq!(measure(&["--length", "1", "cat"]), Some(Measure::One));
+    assert_eq!(measure(&["--length", "file", "cat"]), Some(Measure::FileSize));
+    assert_eq!(measure(&["--length", "payload", "cat"]), Some(Measure::PayloadBytes));
+    assert_eq!(measure(&["--length-field", "a.b", "cat"]), Some(Measure::Field("a.b".into())));
+    assert!(refused(&["--length", "2", "cat"]).contains("[possible values: file, payload, 1]"));
+    assert!(refused(&["--length", "1", "--length-field", "a", "cat"]).contains("cannot be used with"));
+}
+
+#[test]
+fn slots_fit_the_nodes() {
+    let slots = |line: &[&str]| run(line).slots().unwrap();
+    assert_eq!(slots(&["-j4", "cat"]), [4]);
+    assert_eq!(slots(&["--nodes", "3", "-j", "4", "cat"]), [4, 4, 4]);
+    assert_eq!(slots(&["-j", "4,10,10,16", "cat"]), [4, 10, 10, 16]);
+    assert_eq!(slots(&["--nodes", "2", "-j", "4,10", "cat"]), [4, 10]);
+    assert_eq!(slots(&["--nodes", "100", "cat"]).len(), 100);
+    assert!(slots(&["--nodes", "100", "cat"]).iter().all(|slots| *slots >= 1));
+    assert!(refused(&["--nodes", "3", "-j", "4,10", "cat"]).contains("-j has 2 numbers for 3 nodes"));
+    assert!(refused(&["-j0", "cat"]).contains("at least one process"));
+    assert!(refused(&["-j", "many", "cat"]).contains("not a number of processes such as 8"));
+    assert!(refused(&["--nodes", "0", "cat"]).contains("0 is not in 1..=100"));
+}
+
+#[test]
+fn a_job_has_the_options_of_its_batch() {
+    let options =
+        run(&["--retries=2", "--timeout", "5m", "--backoff", "10ms", "--allocate", "pareto", "--capture", "1K", "x"])
+            .job
+            .options();
+    assert_eq!(
+        (options.retries, options.timeout_millis, options.backoff_millis, options.allocate, options.capture_bytes),
+        (2, Some(300_000), 10, Allocate::Pareto, 1_024)
+    );
+    assert_eq!(run(&["x"]).job.options(), evenkeel_core::batch::BatchOptions::default());
+    assert_eq!(run(&["--timeout", "1ns", "x"]).job.timeout, Some(Duration::from_nanos(1)));
+    assert_eq!(run(&["--timeout", "1ns", "x"]).job.options().timeout_millis, Some(1));
+    assert!(refused(&["--timeout", "30", "x"]).contains("the unit is missing"));
+    assert!(refused(&["--timeout", "0s", "x"]).contains("more than zero"));
+    assert!(refused(&["--allocate", "random", "x"]).contains("[possible values: lpt, uniform, pareto]"));
+}
+
+#[test]
+fn output_goes_where_it_is_sent() {
+    assert_eq!(run(&["x"]).output.output, Printed::Text);
+    assert_eq!(run(&["--progress", "x"]).output.progress(), Wish::Always);
+    assert_eq!(run(&["--no-progress", "x"]).output.progress(), Wish::Never);
+    assert_eq!(run(&["x"]).output.progress(), Wish::Auto);
+    assert!(refused(&["--resume", "x"]).contains("--resume needs --joblog FILE or --results DIR"));
+    assert!(refused(&["--joblgo", "f", "x"]).contains("a similar argument exists: '--joblog'"));
+}
+
+#[test]
+fn clients_know_whom_to_talk_to() {
+    let client = parse::<ClientArgs>(&["--http", "http://node2:7117"]).unwrap();
+    assert_eq!(client.http.as_str(), "http://node2:7117/");
+    assert!(parse::<ClientArgs>(&["--http", "node2:7117"]).unwrap_err().contains("http://127.0.0.1:7117"));
+    assert!(parse::<StatusArgs>(&["xyz"]).unwrap_err().contains("a batch id is 13 letters and digits"));
+    assert!(parse::<ExplainArgs>(&["xyz"]).unwrap_err().contains("BATCH/NUMBER"));
+    assert!(parse::<NodeArgs>(&["--seed", "node1"]).unwrap_err().contains("the port is missing"));
+    let node = parse::<NodeArgs>(&["--seed", "a:1", "--seed", "b:2", "--http", "127.0.0.1:0", "-j", "4"]).unwrap();
+    assert_eq!((node.seeds.len(), node.max_process), (2, Some(4)));
+}
+
+/// The help of every command, as it is printed 100 columns wide.
+#[test]
+fn help_says_what_there_is() {
+    let help = |mut command: Clap| command.render_long_help().to_string();
+    for (name, command) in [
+        ("run", command::<RunArgs>("run")),
+        ("submit", command::<SubmitArgs>("submit")),
+        ("node", command::<NodeArgs>("node")),
+        ("status", command::<StatusArgs>("status")),
+        ("nodes", command::<NodesArgs>("nodes")),
+        ("results", command::<ResultsArgs>("results")),
+        ("explain", command::<ExplainArgs>("explain")),
+        ("cancel", command::<CancelArgs>("cancel")),
+        ("retry", command::<RetryArgs>("retry")),
+        ("drain", command::<DrainArgs>("drain")),
+        ("config", command::<ConfigArgs>("config")),
+    ] {
+        insta::assert_snapshot!(format!("help_{name}"), help(command));
+    }
+}

@@ -1,0 +1,194 @@
+//! Kinds of values that arguments take: durations, sizes, slots, addresses.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use reqwest::Url;
+
+/// Most slots of one node: more processes than any kernel is set up for by default.
+const MOST_SLOTS: u32 = 65_536;
+
+/// Reads a duration that is more than nothing, such as `30s`, `5m` or `1h 30m`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("it must be more than zero".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(_) if text.parse::<f64>().is_ok() => Err(format!("the unit is missing: for example {text}s or {text}m")),
+        Err(error) => Err(format!("not a duration such as 30s, 5m or 1h30m: {error}")),
+    }
+}
+
+/// Reads a number of bytes: `1000`, or with K, M or G and perhaps `B` or `iB`, all powers of 1,024.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || "not a size such as 1000, 64K, 16M or 2GiB".to_owned();
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
+    let shift = match text[digits..].trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => return Err(wrong()),
+    };
+    match number.checked_mul(1 << shift) {
+        Some(0) => Err("it must be more than zero".to_owned()),
+        Some(bytes) => Ok(bytes),
+        None => Err("that is more than 2^64 bytes".to_owned()),
+    }
+}
+
+/// How many documents nodes run at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MaxProcess {
+    /// So many on every node.
+    Same(u32),
+    /// So many on the first, on the second, and so on.
+    Each(Vec<u32>),
+}
+
+/// Reads the slots of one node.
+pub fn slots(text: &str) -> Result<u32, String> {
+    match text.trim().parse::<u32>() {
+        Ok(0) => Err("a node needs at least one process to run anything: give 1 or more".to_owned()),
+        Ok(number) if number > MOST_SLOTS => Err(format!("at most {MOST_SLOTS} processes run on a node")),
+        Ok(number) => Ok(number),
+        Err(_) => Err(format!("`{text}` is not a number of processes such as 8")),
+    }
+}
+
+impl FromStr for MaxProcess {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<MaxProcess, String> {
+        if !text.contains(',') {
+            return slots(text).map(MaxProcess::Same);
+        }
+        text.split(',').map(slots).collect::<Result<_, _>>().map(MaxProcess::Each)
+    }
+}
+
+/// A host and a port; the host is resolved when it is used, and again whenever that may have changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort(String);
+
+impl FromStr for HostPort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<HostPort, String> {
+        let (host, port) =
+            text.rsplit_once(':').ok_or("the port is missing: HOST:PORT, for example node1.example:7117")?;
+        if host.is_empty() {
+            return Err("the host is missing: HOST:PORT, for example node1.example:7117".to_owned());
+        }
+        if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
+            return Err(format!("an IPv6 address stands in brackets: [{host}]:{port}"));
+        }
+        if host.contains(|letter: char| letter.is_whitespace() || letter == '/') {
+            return Err(format!("`{host}` is not a host: HOST:PORT, without http:// and without a path"));
+        }
+        match port.parse::<u16>() {
+            Ok(1..) => Ok(HostPort(text.to_owned())),
+            _ => Err(format!("`{port}` is not a port: a number from 1 to 65535")),
+        }
+    }
+}
+
+impl HostPort {
+    /// As text, `HOST:PORT`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Reads the URL of a node's HTTP API.
+pub fn http_url(text: &str) -> Result<Url, String> {
+    const EXAMPLE: &str = "give a URL such as http://127.0.0.1:7117";
+    let url = Url::parse(text).map_err(|error| format!("{error}; {EXAMPLE}"))?;
+    match url.scheme() {
+        "http" if url.has_host() => Ok(url),
+        "https" => {
+            Err("nodes speak plain HTTP; put http://, and a tunnel or proxy where the way is not safe".to_owned())
+        }
+        _ => Err(format!("not an HTTP address; {EXAMPLE}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit_and_a_length() {
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5_400)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("30").unwrap_err(), "the unit is missing: for example 30s or 30m");
+        assert_eq!(duration("0s").unwrap_err(), "it must be more than zero");
+        assert!(duration("soon").unwrap_err().starts_with("not a duration such as 30s"));
+    }
+
+    #[test]
+    fn sizes_have_binary_units() {
+        for (text, size) in [("1000", 1_000), ("64K", 64 << 10), ("16 MiB", 16 << 20), ("2gb", 2 << 30)] {
+            assert_eq!(bytes(text), Ok(size), "{text}");
+        }
+        for text in ["", "M", "-1", "1.5M", "1T", "0", "18446744073709551616", "99999999999999G"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn slots_are_one_number_or_one_for_each_node() {
+        assert_eq!("8".parse(), Ok(MaxProcess::Same(8)));
+        assert_eq!("4,10, 10,16".parse(), Ok(MaxProcess::Each(vec![4, 10, 10, 16])));
+        for (text, part) in [
+            ("0", "at least one process"),
+            ("4,0", "at least one process"),
+            ("-1", "not a number of processes"),
+            ("200%", "not a number of processes"),
+            ("", "not a number"),
+            ("1,", "not a number"),
+            ("100000", "at most 65536"),
+        ] {
+            let error = text.parse::<MaxProcess>().unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_a_host_and_a_port() {
+        for text in ["node1:7117", "10.0.0.1:1", "[::1]:7117", "a.b.example:65535"] {
+            assert_eq!(text.parse::<HostPort>().unwrap().as_str(), text);
+        }
+        for (text, part) in [
+            ("node1", "port is missing"),
+            (":7117", "host is missing"),
+            ("::1:7117", "[::1]:7117"),
+            ("http://node1:7117", "not a host"),
+            ("node1:0", "not a port"),
+            ("node1:65536", "not a port"),
+        ] {
+            let error = text.parse::<HostPort>().unwrap_err();
+            assert!(error.contains(part) || part == "not a host" && error.contains("brackets"), "{text}: {error}");
+        }
+        assert!(http_url("http://127.0.0.1:7117").is_ok());
+        for text in ["127.0.0.1:7117", "node1", "https://node1:7117", "ftp://node1", ""] {
+            assert!(http_url(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_value_or_refused(text in "\\PC{0,20}|[0-9a-zA-Z:,.\\[\\] ]{0,12}") {
+            let _ = (duration(&text), bytes(&text), text.parse::<MaxProcess>(), text.parse::<HostPort>(), http_url(&text));
+        }
+    }
+}

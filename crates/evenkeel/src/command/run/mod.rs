@@ -1,0 +1,176 @@
+//! `run`: a whole job here and now, on an embedded cluster.
+
+mod cluster;
+mod report;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use evenkeel_node::api::{Document, Upload};
+use evenkeel_node::daemon::Submission;
+use evenkeel_node::process::Template;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::run::RunArgs;
+use crate::input::{self, Documents, Source};
+use crate::output::exit::{CommandResult, ExitStatus, Failure};
+use crate::output::progress::{Progress, Standing};
+use crate::output::summary::{Interrupted, ResumeHint, Summary};
+use cluster::Cluster;
+use report::Report;
+
+/// Documents handed over at once.
+const GROUP: usize = 1_024;
+
+/// How often progress is shown.
+const SHOW: Duration = Duration::from_millis(200);
+
+/// Runs a job.
+pub(super) fn run(arguments: RunArgs) -> CommandResult {
+    arguments.output.check()?;
+    let words = arguments.words()?;
+    let slots = arguments.slots()?;
+    let template = Arc::new(Template::parse(&words.command).map_err(Failure::usage)?);
+    let stdin = matches!(
+        arguments.input.source(&words, rustix::termios::isatty(std::io::stdin()))?,
+        Source::Lines(input::Place::Stdin) | Source::JsonLines(input::Place::Stdin) | Source::Csv(input::Place::Stdin)
+    );
+    let documents = arguments.input.open(&words)?;
+    let report = Report::open(&arguments.output, &words.command, template)?;
+    super::log("error", evenkeel_node::config::LogFormat::Text);
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::says(ExitStatus::Failure, error))?;
+    runtime.block_on(Job { arguments, words: words.command, slots, stdin, report }.run(documents))
+}
+
+struct Job {
+    arguments: RunArgs,
+    words: Vec<String>,
+    slots: Vec<u32>,
+    stdin: bool,
+    report: Report,
+}
+
+impl Job {
+    async fn run(mut self, documents: Documents) -> CommandResult {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let begun = Instant::now();
+        let mut cluster = Cluster::start(&self.slots, self.arguments.input.document_limit).await?;
+        let worked = tokio::select! {
+            worked = self.work(&mut cluster, documents) => Some(worked),
+            _ = interrupt.recv() => None,
+            _ = terminate.recv() => None,
+        };
+        let stopped = if worked.is_none() { cluster.running().await } else { 0 };
+        let (moved, duplicates) = cluster.counters().await;
+        let nodes = self.report.by_node().map(|(node, ended)| (cluster.name(node).to_owned(), ended)).collect();
+        cluster.stop().await;
+        let Some(worked) = worked else {
+            self.report.finish()?;
+            let resume = ResumeHint::for_call(
+                &std::env::args_os().collect::<Vec<_>>(),
+                self.arguments.output.joblog.is_some() || self.arguments.output.results.is_some(),
+                self.stdin,
+            );
+            eprintln!("{}", Interrupted { left: self.report.left(), stopped, resume });
+            return Ok(ExitStatus::Interrupted);
+        };
+        let problems = worked?;
+        self.report.finish()?;
+        let summary = Summary {
+            documents: self.report.documents(),
+            skipped: self.report.skipped(),
+            done: self.report.done(),
+            failed: self.report.failed(),
+            cancelled: 0,
+            wall: begun.elapsed(),
+            nodes,
+            moved,
+            duplicates,
+            output_bytes: self.report.output_bytes(),
+        };
+        eprintln!("{summary}");
+        Ok(match (self.report.failed(), problems) {
+            (1.., _) => ExitStatus::FailedDocuments,
+            (0, true) => ExitStatus::Failure,
+            (0, false) => ExitStatus::Ok,
+        })
+    }
+
+    /// Submits all documents and collects their results. Returns whether some of the input could not be used.
+    async fn work(&mut self, cluster: &mut Cluster, mut documents: Documents) -> Result<bool, Failure> {
+        let mut progress = Progress::begin(self.arguments.output.progress());
+        let mut upload = cluster.nodes[0].submission(self.words.clone(), self.arguments.job.options());
+        loop {
+            let group: Vec<_> = documents.by_ref().take(GROUP).collect::<Result<_, _>>()?;
+            if group.is_empty() {
+                break;
+            }
+            self.submit(&mut upload, group).await?;
+        }
+        let problems = self.tell_skipped(&documents, &progress);
+        self.report.settle()?;
+        if self.report.submitted() > 0 {
+            upload.finish().await.map_err(refused)?;
+        }
+        let mut show = tokio::time::interval(SHOW);
+        while self.report.left() > 0 {
+            tokio::select! {
+                Some(record) = cluster.outcomes.recv() => {
+                    let host = cluster.name(record.node);
+                    progress.suspend(|| self.report.take(&record, host))?;
+                    // Whatever has gathered meanwhile goes in one go.
+                    while let Ok(record) = cluster.outcomes.try_recv() {
+                        let host = cluster.name(record.node);
+                        progress.suspend(|| self.report.take(&record, host))?;
+                    }
+                    self.report.flush()?;
+                }
+                _ = show.tick() => {
+                    let running = cluster.running().await;
+                    progress.update(self.standing(running));
+                }
+            }
+        }
+        progress.end();
+        Ok(problems)
+    }
+
+    async fn submit(&mut self, upload: &mut Submission, group: Vec<input::Document>) -> Result<(), Failure> {
+        let mut wanted = Vec::with_capacity(group.len());
+        for document in group {
+            if self.report.accept(&document.payload)? {
+                wanted.push(Document { payload: document.payload.into(), length: document.length });
+            }
+        }
+        if wanted.is_empty() { Ok(()) } else { upload.push(wanted).await.map_err(refused) }
+    }
+
+    fn tell_skipped(&self, documents: &Documents, progress: &Progress) -> bool {
+        let Some(skipped) = documents.skipped() else { return false };
+        progress.suspend(|| {
+            for problem in &skipped.problems {
+                eprintln!("evenkeel: {problem}");
+            }
+            if let Some(summary) = skipped.summary() {
+                eprintln!("evenkeel: {summary}");
+            }
+        });
+        !skipped.problems.is_empty()
+    }
+
+    fn standing(&self, running: u64) -> Standing {
+        let ended = self.report.done() + self.report.failed();
+        Standing {
+            documents: self.report.submitted(),
+            ended,
+            failed: self.report.failed(),
+            running,
+            nodes: self.slots.len() as u64,
+        }
+    }
+}
+
+fn refused(problem: evenkeel_node::api::types::Problem) -> Failure {
+    Failure::says(ExitStatus::Failure, problem)
+}

@@ -1,0 +1,252 @@
+//! What becomes of a job's documents on this side: numbered, skipped if they are done, printed, filed, logged, counted.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Stderr, Stdout, Write};
+use std::sync::Arc;
+
+use evenkeel_core::change::Outcome;
+use evenkeel_core::ids::{DocNumber, NodeId};
+use evenkeel_net::records::{Exit, ResultRecord};
+use evenkeel_node::api::types::ResultLine;
+use evenkeel_node::process::Template;
+use evenkeel_node::store::{Extent, Spool};
+use roaring::RoaringBitmap;
+
+use crate::cli::run::{OutputArgs, Printed};
+use crate::output::ending::describe;
+use crate::output::exit::Failure;
+use crate::output::joblog::JobLog;
+use crate::output::numbering::Numbering;
+use crate::output::printer::Printer;
+use crate::output::results_dir::ResultsDir;
+use crate::output::resume::{self, Key, Keys, Resume};
+use crate::output::shell;
+use crate::output::{Finished, tell};
+
+/// Most documents of which it is said one by one why they failed.
+const NAMED_FAILURES: u64 = 10;
+
+/// All outputs of a job.
+pub(super) struct Report {
+    template: Arc<Template>,
+    printer: Option<Printer<BufWriter<Stdout>, Stderr>>,
+    lines: Option<BufWriter<Stdout>>,
+    joblog: Option<JobLog>,
+    results: Option<ResultsDir>,
+    record: Option<Record>,
+    payloads: Option<Texts>,
+    numbering: Numbering,
+    documents: u64,
+    ended: RoaringBitmap,
+    done: u64,
+    failed: u64,
+    /// Failed documents that could not say so themselves.
+    silent: u64,
+    output_bytes: u64,
+    by_node: BTreeMap<NodeId, u64>,
+}
+
+/// What is recorded for `--resume`.
+struct Record {
+    keys: Keys,
+    resume: Resume,
+    /// Keys of the documents submitted, in order.
+    submitted: Vec<Key>,
+}
+
+/// Payloads of the documents submitted, for the job log's last column.
+struct Texts {
+    spool: Spool,
+    extents: Vec<Extent>,
+}
+
+impl Report {
+    pub(super) fn open(output: &OutputArgs, command: &[String], template: Arc<Template>) -> Result<Report, Failure> {
+        let results = match &output.results {
+            Some(path) if output.resume => Some(ResultsDir::resume(path)?),
+            Some(path) => Some(ResultsDir::create(path)?),
+            None => None,
+        };
+        let record = match resume::location(output.results.as_deref(), output.joblog.as_deref()) {
+            None => None,
+            Some(path) => {
+                let resume = if output.resume { Resume::read(&path)? } else { Resume::create(&path)? };
+                Some(Record { keys: Keys::of_command(command), resume, submitted: Vec::new() })
+            }
+        };
+        let joblog = match &output.joblog {
+            Some(path) if output.resume => Some(JobLog::append(path)?),
+            Some(path) => Some(JobLog::create(path)?),
+            None => None,
+        };
+        let payloads = match joblog {
+            Some(_) => Some(Texts { spool: Spool::create(&std::env::temp_dir())?, extents: Vec::new() }),
+            None => None,
+        };
+        let out = || BufWriter::with_capacity(64 << 10, io::stdout());
+        let printer = match (output.output, output.keep_order) {
+            (Printed::Jsonl, _) => None,
+            (Printed::Text, true) => Some(Printer::in_order(out(), io::stderr())),
+            (Printed::Text, false) => Some(Printer::as_finished(out(), io::stderr())),
+        };
+        let lines = (output.output == Printed::Jsonl).then(out);
+        Ok(Report {
+            template,
+            printer,
+            lines,
+            joblog,
+            results,
+            record,
+            payloads,
+            numbering: Numbering::default(),
+            documents: 0,
+            ended: RoaringBitmap::new(),
+            done: 0,
+            failed: 0,
+            silent: 0,
+            output_bytes: 0,
+            by_node: BTreeMap::new(),
+        })
+    }
+
+    /// Takes note of the next document of the input. False if an earlier run has done it.
+    pub(super) fn accept(&mut self, payload: &[u8]) -> Result<bool, Failure> {
+        let number = DocNumber(self.documents as u32);
+        self.documents += 1;
+        if let Some(record) = &mut self.record {
+            let key = record.keys.key(payload);
+            if record.resume.is_done(key, number) {
+                if let Some(printer) = &mut self.printer {
+                    printer.pass(number)?;
+                }
+                return Ok(false);
+            }
+            record.submitted.push(key);
+        }
+        if let Some(texts) = &mut self.payloads {
+            texts.extents.push(texts.spool.append(payload)?);
+        }
+        self.numbering.submit(number);
+        Ok(true)
+    }
+
+    /// To be called once all documents of the input have been accepted.
+    pub(super) fn settle(&mut self) -> Result<(), Failure> {
+        if let Some(record) = &mut self.record {
+            record.resume.settle(self.documents, self.results.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Takes a result. A second one of the same document is ignored.
+    pub(super) fn take(&mut self, record: &ResultRecord, host: &str) -> Result<(), Failure> {
+        let in_batch = record.doc.number;
+        let Some(number) = self.numbering.in_input(in_batch) else { return Ok(()) };
+        if !self.ended.insert(in_batch.0) {
+            return Ok(());
+        }
+        let command = self.command(in_batch)?;
+        let finished = Finished { number, record, host, command: &command };
+        if let Some(results) = &self.results {
+            results.add(finished)?;
+        }
+        if let Some(printer) = &mut self.printer {
+            printer.print(finished)?;
+        }
+        if let Some(lines) = &mut self.lines {
+            let line = ResultLine { document: number, ..ResultLine::from(record) };
+            serde_json::to_writer(&mut *lines, &line).map_err(io::Error::from)?;
+            lines.write_all(b"\n")?;
+        }
+        if let Some(joblog) = &mut self.joblog {
+            joblog.add(finished)?;
+        }
+        match record.outcome {
+            Outcome::Done => self.done += 1,
+            Outcome::Failed | Outcome::Cancelled => {
+                self.failed += 1;
+                self.tell_failure(number, &record.exit);
+            }
+        }
+        if record.outcome == Outcome::Done
+            && let Some(kept) = &mut self.record
+        {
+            kept.resume.record(kept.submitted[in_batch.0 as usize], number)?;
+        }
+        self.output_bytes += (record.stdout.bytes.len() + record.stderr.bytes.len()) as u64;
+        *self.by_node.entry(record.node).or_default() += 1;
+        Ok(())
+    }
+
+    /// Says why a document failed, unless its process ended by itself: then what it wrote says so.
+    fn tell_failure(&mut self, number: DocNumber, exit: &Exit) {
+        if matches!(exit, Exit::Status(_)) {
+            return;
+        }
+        self.silent += 1;
+        match self.silent {
+            ..=NAMED_FAILURES => tell(format_args!("document {number} failed: {}", describe(exit))),
+            more if more == NAMED_FAILURES + 1 => {
+                tell("further failures are only counted; --joblog FILE lists them all")
+            }
+            _ => {}
+        }
+    }
+
+    /// The command that ran, as the job log shows it.
+    fn command(&self, in_batch: DocNumber) -> Result<Vec<u8>, Failure> {
+        let Some(texts) = &self.payloads else { return Ok(Vec::new()) };
+        let payload = texts.spool.read(texts.extents[in_batch.0 as usize])?;
+        Ok(match self.template.render(in_batch, &payload) {
+            Ok(rendered) => shell::join(std::iter::once(&rendered.program).chain(&rendered.arguments)),
+            // It never ran; the log still names it by what it was made from.
+            Err(_) => payload.to_vec(),
+        })
+    }
+
+    /// Hands on lines that are still held here.
+    pub(super) fn flush(&mut self) -> Result<(), Failure> {
+        Ok(self.lines.as_mut().map_or(Ok(()), Write::flush)?)
+    }
+
+    /// Prints what was held back, and hands it on.
+    pub(super) fn finish(&mut self) -> Result<(), Failure> {
+        if let Some(printer) = &mut self.printer {
+            printer.finish()?;
+        }
+        self.flush()
+    }
+
+    pub(super) fn documents(&self) -> u64 {
+        self.documents
+    }
+
+    pub(super) fn submitted(&self) -> u64 {
+        self.numbering.submitted()
+    }
+
+    pub(super) fn skipped(&self) -> u64 {
+        self.documents - self.submitted()
+    }
+
+    pub(super) fn left(&self) -> u64 {
+        self.submitted() - self.ended.len()
+    }
+
+    pub(super) fn done(&self) -> u64 {
+        self.done
+    }
+
+    pub(super) fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    pub(super) fn output_bytes(&self) -> u64 {
+        self.output_bytes
+    }
+
+    /// Documents ended by each node.
+    pub(super) fn by_node(&self) -> impl Iterator<Item = (NodeId, u64)> + '_ {
+        self.by_node.iter().map(|(node, ended)| (*node, *ended))
+    }
+}

@@ -1,0 +1,127 @@
+//! `evenkeel submit`: sends a batch to a node while it is read, and waits for its end if asked to.
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use evenkeel_node::api::types::{Accepted, ErrorCode, NewBatch, Problem};
+
+use super::feed::{self, Report, Taken};
+use super::follow;
+use crate::cli::submit::SubmitArgs;
+use crate::client::{self, Client, ClientError};
+use crate::input::{Documents, Options, Place, Source};
+use crate::output::exit::{CommandResult, ExitStatus, Failure};
+use crate::output::tell;
+
+/// The node may store for so long without taking more, or think so long over its answer; at most twice that.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Submits a batch.
+pub(super) fn submit(arguments: SubmitArgs) -> CommandResult {
+    let words = arguments.words()?;
+    let source = arguments.input.source(&words, io::stdin().is_terminal())?;
+    if reads_stdin(&source) && arguments.client.token_file.as_ref().is_some_and(|path| path.as_os_str() == "-") {
+        return Err(Failure::usage(
+            "standard input cannot hold both the token and the documents: give the token in EVENKEEL_TOKEN, \
+             or the documents with -a FILE",
+        ));
+    }
+    let options = Options { absolute_names: true, ..arguments.input.options(&words) };
+    let documents = Documents::open(source.clone(), options)?;
+    let header = NewBatch { options: arguments.job.asked(), ..NewBatch::new(words.command) };
+    let client = Client::new(&arguments.client)?;
+    client::run(async {
+        // A refusal in the middle of an upload may be lost with the connection; here it is not.
+        client.nodes().await?;
+        let (accepted, report) = send(&client, &header, documents, &source).await?;
+        report.remarks.iter().for_each(tell);
+        let status = follow::accepted(client, accepted, arguments.format.output, arguments.wait).await?;
+        if status == ExitStatus::Ok && report.unreadable > 0 {
+            let files = if report.unreadable == 1 { "file was" } else { "files were" };
+            let message = format!("{} {files} left out of the batch, not being readable", report.unreadable);
+            return Err(Failure::says(ExitStatus::Failure, message));
+        }
+        Ok(status)
+    })
+}
+
+fn reads_stdin(source: &Source) -> bool {
+    matches!(source, Source::Lines(Place::Stdin) | Source::JsonLines(Place::Stdin) | Source::Csv(Place::Stdin))
+}
+
+async fn send(
+    client: &Client,
+    header: &NewBatch,
+    documents: Documents,
+    source: &Source,
+) -> Result<(Accepted, Report), Failure> {
+    let (body, taken, mut report) = feed::feed(header, documents)?;
+    let answer = tokio::select! {
+        answer = client.upload(body) => answer,
+        () = taken.stalled(PATIENCE) => Err(ClientError::Silent { url: client.url().clone(), after: PATIENCE }),
+    };
+    let mut report = report.try_recv().unwrap_or_default();
+    match answer {
+        Ok(accepted) => Ok((accepted, report)),
+        Err(error) => Err(match report.error.take() {
+            // The upload broke off because we broke it off.
+            Some(input) => {
+                let failure = Failure::from(input);
+                Failure::says(failure.status, format!("{:#}; nothing was submitted", failure.error))
+            }
+            None => refused(error, &taken, source),
+        }),
+    }
+}
+
+/// Says what was accepted and what was not.
+fn refused(error: ClientError, taken: &Taken, source: &Source) -> Failure {
+    let (documents, plural) = (taken.documents(), if taken.documents() == 1 { "document" } else { "documents" });
+    let status = error.status();
+    match error {
+        ClientError::Refused(problem) => {
+            let problem = located(problem, source);
+            Failure::says(status, format!("{problem}; nothing was submitted"))
+        }
+        ClientError::Broken { url, reason } | ClientError::Unreachable { url, reason } if !taken.all() => {
+            let message = format!(
+                "the connection to {url} broke off after {documents} {plural} had been sent: {reason}; nothing was \
+                 submitted, a batch being accepted as a whole or not at all; submit it again, perhaps to another node \
+                 with --http"
+            );
+            Failure::says(status, message)
+        }
+        ClientError::Silent { url, after } if !taken.all() => {
+            let message = format!(
+                "the node at {url} took nothing for {} after {documents} {plural} had been sent; nothing was submitted; \
+                 submit it again, perhaps to another node with --http",
+                humantime::format_duration(after)
+            );
+            Failure::says(status, message)
+        }
+        error => {
+            let message = format!(
+                "{error}. All {documents} {plural} had been sent, and whether they were accepted is not known: look for \
+                 the batch with `evenkeel status` before you submit it again"
+            );
+            Failure::says(status, message)
+        }
+    }
+}
+
+/// A problem with a line of the upload, as one with a document of the input: the user has not seen the upload.
+fn located(problem: Problem, source: &Source) -> Problem {
+    // The first line is the header.
+    let Some(number) = problem.line.and_then(|line| line.checked_sub(2)) else {
+        return Problem { line: None, ..problem };
+    };
+    let place = match source {
+        Source::Lines(place) => format!("{place}, line {}", number + 1),
+        _ => format!("document {number}, counted from 0"),
+    };
+    let hint = match problem.error {
+        ErrorCode::TooLarge => Some("put the data into a file and give its name".to_owned()),
+        _ => problem.hint,
+    };
+    Problem { message: format!("{place}: {}", problem.message), line: None, hint, ..problem }
+}
