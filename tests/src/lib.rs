@@ -1,0 +1,22 @@
+//! Tests of the whole: real processes of the real program, real sockets, and nothing that knows their inside.
+//!
+//! This library is their harness. It panics when the world does not do as it should: a test has nothing better to do
+//! then, and a [`Cluster`] that is dropped in a panic shows what its nodes logged.
+
+mod api;
+mod arithmetic;
+mod cluster;
+mod node;
+mod program;
+mod scratch;
+mod starts;
+mod wait;
+
+pub use api::Api;
+pub use arithmetic::Sum;
+pub use cluster::{Cluster, write_secret};
+pub use node::{Node, Setting};
+pub use program::{command, path};
+pub use scratch::{Ended, Scratch};
+pub use starts::{Start, Starts};
+pub use wait::until;

@@ -1,0 +1,7 @@
+//! `evenkeel run` as its users see it: a program that is called and ends.
+
+mod bad_input;
+mod endings;
+mod files;
+mod inputs;
+mod resume;
