@@ -14,12 +14,13 @@ pub struct Bundle {
     moved: BTreeMap<(BatchId, Epoch, NodeId, bool), DocSet>,
     ended: BTreeMap<(BatchId, Epoch, NodeId, Outcome), DocSet>,
     tried: BTreeMap<DocId, Tries>,
+    running: BTreeMap<(BatchId, Epoch, NodeId), DocSet>,
 }
 
 impl Bundle {
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
-        self.moved.is_empty() && self.ended.is_empty() && self.tried.is_empty()
+        self.moved.is_empty() && self.ended.is_empty() && self.tried.is_empty() && self.running.is_empty()
     }
 
     /// Adds a change. Batches, segments and settings are not bundled: they go to the log as they are.
@@ -37,6 +38,9 @@ impl Bundle {
                 let tries = self.tried.entry(doc).or_default();
                 tries.failures = tries.failures.max(failures);
                 tries.crashes = tries.crashes.max(crashes);
+            }
+            Change::Running { batch, docs, epoch, node } => {
+                self.running.entry((batch, epoch, node)).or_default().0 |= docs.0;
             }
             other => return Some(other),
         }
@@ -57,17 +61,16 @@ impl Bundle {
                     self.tried.remove(doc);
                 }
             }
-            Change::Batch(_)
-            | Change::Segment { .. }
-            | Change::Running { .. }
-            | Change::Cancelled(_)
-            | Change::Draining(_) => {}
+            Change::Running { batch, docs, epoch, node } => {
+                subtract(&mut self.running, (*batch, *epoch, *node), docs);
+            }
+            Change::Batch(_) | Change::Segment { .. } | Change::Cancelled(_) | Change::Draining(_) => {}
         }
     }
 
     /// Takes all out, as few changes.
     pub fn drain(&mut self) -> Vec<Change> {
-        let Bundle { moved, ended, tried } = std::mem::take(self);
+        let Bundle { moved, ended, tried, running } = std::mem::take(self);
         let tried =
             tried.into_iter().map(|(doc, Tries { failures, crashes })| Change::Tried { doc, failures, crashes });
         let moved = moved.into_iter().map(|((batch, epoch, owner, claimed), docs)| Change::Moved {
@@ -84,7 +87,9 @@ impl Bundle {
             node,
             outcome,
         });
-        tried.chain(moved).chain(ended).collect()
+        let running =
+            running.into_iter().map(|((batch, epoch, node), docs)| Change::Running { batch, docs, epoch, node });
+        tried.chain(moved).chain(running).chain(ended).collect()
     }
 }
 

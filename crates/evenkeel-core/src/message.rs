@@ -53,6 +53,9 @@ pub enum Reason {
     Drain,
     /// The receiver keeps a copy of the results.
     Result,
+    /// The sender has claimed what others owned, or starts what an owner may have died of: somebody is to know of it
+    /// should it die at once.
+    Claim,
 }
 
 /// One message between two nodes.
@@ -73,6 +76,8 @@ pub enum Message {
         snapshot: Option<Cursor>,
         /// The puller is catching up, and must know whom to ask: name the live nodes.
         settling: bool,
+        /// Nodes that the puller holds dead and may inherit from: what they told you ahead of their logs goes into yours.
+        missing: Vec<NodeId>,
     },
     /// Answer to a pull: changes in the order of each log. If `more`, there is more to pull at once.
     Changes {
@@ -85,6 +90,8 @@ pub enum Message {
     },
     /// Answer to a pull that the log no longer covers: the state itself, part by part.
     Snapshot {
+        /// Which run of the puller asked for it: another has not had the parts before.
+        generation: Generation,
         /// Changes that describe this part of the state.
         changes: Vec<Change>,
         /// Where to go on; at the end, `next.batch` is `None` and `complete` is set.

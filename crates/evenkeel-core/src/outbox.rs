@@ -84,6 +84,8 @@ pub enum Event {
     },
     /// This node noticed that it had stood still, and catches up before it goes on.
     Paused,
+    /// This node was away, or an earlier run of it was here, and it catches up before it goes on.
+    Settling,
     /// This node has caught up.
     Settled,
     /// This node sees less than half of the cluster and, being cautious, starts nothing.

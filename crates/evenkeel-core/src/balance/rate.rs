@@ -17,12 +17,20 @@ const SECONDS: (f64, f64) = (1e-6, 1e9);
 /// How long, relative to what was expected, a document runs before its running is evidence in itself.
 const OVERDUE: f64 = 1.5;
 
+/// How far, in ln, the ratio of sums may be from the mean rate of single documents, each counting by the time that it
+/// took. Without this, one document that is long by its length and over in an instant would outweigh all others for as
+/// long as it is remembered.
+const FARTHEST: f64 = 1.4;
+
 /// Work per second and slot of one node: the ratio of sums over finished documents, the older the less, with a
 /// standard error taken from how far they stray from that ratio. Of constant size.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct RateEstimate {
     work: f64,
     seconds: f64,
+    /// The mean logarithm of the rates of those documents that weigh anything, by seconds, and the seconds.
+    ln: f64,
+    ln_seconds: f64,
     /// Sums of products, weighted by the squares of the weights above: what the variance of a weighted sum needs.
     work_work: f64,
     work_seconds: f64,
@@ -36,6 +44,10 @@ impl RateEstimate {
         let keep = 1.0 - FORGETTING;
         self.work = self.work * keep + work;
         self.seconds = self.seconds * keep + seconds;
+        if work > 0.0 {
+            self.ln_seconds = self.ln_seconds * keep + seconds;
+            self.ln += (libm::log(work / seconds) - self.ln) * seconds / self.ln_seconds;
+        }
         self.work_work = self.work_work * keep * keep + work * work;
         self.work_seconds = self.work_seconds * keep * keep + work * seconds;
         self.seconds_seconds = self.seconds_seconds * keep * keep + seconds * seconds;
@@ -57,7 +69,8 @@ impl RateEstimate {
 
     /// `ln(work per second / bench)` and its squared standard error: 0 and infinite before any work was measured.
     pub fn estimate(&self, bench: f64) -> (f64, f64) {
-        let ln_rate = libm::log(self.work / self.seconds / bench);
+        let ln_rate = libm::log(self.work / self.seconds).clamp(self.ln - FARTHEST, self.ln + FARTHEST);
+        let ln_rate = ln_rate - libm::log(bench);
         if self.work_work > 0.0 && ln_rate.is_finite() { (ln_rate, self.variance()) } else { (0.0, f64::INFINITY) }
     }
 
@@ -130,6 +143,13 @@ mod tests {
         assert_eq!(estimate.with_overdue(1.0, [(1.0, micros(1.4)), (5.0, micros(7.0))]), estimate);
         assert!(estimate.with_overdue(1.0, [(1.0, micros(30.0))]).estimate(1.0).0 < -1.0);
         assert_eq!(estimate.with_overdue(f64::NAN, [(1.0, micros(30.0))]), estimate);
+    }
+
+    #[test]
+    fn a_long_document_that_is_over_in_an_instant_proves_nothing() {
+        let sizes = std::iter::once((5e8, 0.004)).chain((0..10).map(|n| (f64::from(n % 4 + 1), 1.0)));
+        let (ln_rate, variance) = after(sizes).estimate(1.0);
+        assert!((0.0..2.5).contains(&ln_rate) && variance > 0.25, "{ln_rate}, {variance}");
     }
 
     proptest! {

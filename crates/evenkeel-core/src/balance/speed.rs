@@ -9,9 +9,9 @@ use crate::load::Load;
 /// Squared standard error below which none is believed, and above which a node has measured next to nothing.
 const VARIANCES: (f64, f64) = (1e-5, 0.25);
 
-/// No rate is more than this, in ln, from the benchmark's, and no shrunk one from the mean: a factor of about a
-/// thousand.
-const FARTHEST: f64 = 7.0;
+/// No speed is held to be further than this, in ln, from the mean: a factor of twenty. Hosts differ by less; what seems
+/// to be more is lengths that say nothing.
+const FARTHEST: f64 = 3.0;
 
 /// How many standard deviations the spread of measurements must exceed what chance would give before nodes are held to
 /// differ. Where lengths predict nothing speeds must stay equal: a node held slow by chance refuses work.

@@ -30,10 +30,7 @@ impl Node {
         if !self.is_draining() || self.left || self.settling.is_some() {
             return;
         }
-        let offers: Vec<_> = self.offers.keys().copied().collect();
-        for id in offers {
-            self.withdraw(id);
-        }
+        self.withdraw_all();
         let resting: Vec<DocId> = self.resting.keys().copied().collect();
         for doc in resting {
             self.resting.remove(&doc);

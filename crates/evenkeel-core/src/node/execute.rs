@@ -4,7 +4,7 @@ use super::Exited;
 use super::Node;
 use super::timers::Timer;
 use crate::batch::BatchOptions;
-use crate::change::{Change, Outcome};
+use crate::change::{Change, Outcome, Status};
 use crate::docset::DocSet;
 use crate::ids::{Attempt, BatchId, DocId, Epoch};
 use crate::outbox::{Claim, Event, Outbox, Verdict};
@@ -13,8 +13,10 @@ use crate::units::{Length, Micros};
 /// Longest time between two attempts.
 const MAX_BACKOFF: Micros = Micros::from_secs(300);
 
-/// Time after which a document whose payload could not be had is tried again.
+/// Time after which a document whose payload could not be had is tried again, doubled each time up to a minute: it must
+/// not stand in the way of those that can be started.
 const UNSTARTED_REST: Micros = Micros::from_millis(500);
+const MAX_UNSTARTED_REST: Micros = Micros::from_secs(60);
 
 /// A document with a process.
 #[derive(Debug, Clone)]
@@ -58,14 +60,15 @@ impl Node {
     }
 
     /// The longest eligible document. A slow node starts only what it would finish while the cluster drains.
-    fn next_to_start(&self) -> Option<(DocId, Length)> {
+    pub(super) fn next_to_start(&self) -> Option<(DocId, Length)> {
         let Some(limit) = self.pace.start_limit else { return self.backlog.longest() };
         let fitting = self.backlog.longest_at_most(limit);
         fitting.or_else(|| self.backlog.shortest().filter(|(_, length)| Some(*length) <= self.pace.last_resort))
     }
 
     fn start(&mut self, doc: DocId, length: Length, out: &mut Outbox) {
-        let epoch = self.state.slot(doc).expect("a waiting document has an entry").epoch;
+        let slot = self.state.slot(doc).expect("a waiting document has an entry");
+        let epoch = slot.epoch;
         self.backlog.remove(doc);
         if self.dying.contains_key(&(doc, epoch)) {
             // Its process of before is still being killed: two of one epoch could not be told apart.
@@ -73,7 +76,15 @@ impl Node {
             return;
         }
         let attempt = Attempt(self.state.tries(doc).failures.0 + 1);
-        self.running.insert(doc, Running { epoch, attempt, started: self.now, length, marked: false });
+        // An owner has died with it, perhaps of it: should this one too, somebody must know at once that it ran here.
+        let marked = slot.status == Status::Claimed;
+        if marked {
+            let docs = DocSet::from_iter([doc.number]);
+            let mark = Change::Running { batch: doc.batch, docs, epoch, node: self.me.node };
+            self.decide(mark.clone(), out);
+            self.confide(vec![mark], out);
+        }
+        self.running.insert(doc, Running { epoch, attempt, started: self.now, length, marked });
         self.counters.started += 1;
         out.start(Claim { doc, epoch, attempt, length });
     }
@@ -105,6 +116,7 @@ impl Node {
             return;
         }
         let running = self.running.remove(&doc).expect("looked up just now");
+        self.unstarted.remove(&doc);
         if self.state.is_cancelled(doc.batch) && !success {
             out.discard(doc, epoch);
             self.end_unrun(doc, Outcome::Cancelled, out);
@@ -157,12 +169,20 @@ impl Node {
     }
 
     /// A document's payload could not be had.
-    pub(super) fn unstarted(&mut self, doc: DocId, epoch: Epoch) {
+    pub(super) fn unstarted(&mut self, doc: DocId, epoch: Epoch, out: &mut Outbox) {
         self.dying.remove(&(doc, epoch));
-        if self.running.get(&doc).is_some_and(|running| running.epoch == epoch) {
-            self.running.remove(&doc);
-            self.rest(doc, UNSTARTED_REST);
+        if self.running.get(&doc).is_none_or(|running| running.epoch != epoch) {
+            return;
         }
+        self.running.remove(&doc);
+        if self.state.is_cancelled(doc.batch) {
+            self.end_unrun(doc, Outcome::Cancelled, out);
+            return;
+        }
+        let times = self.unstarted.entry(doc).or_default();
+        let rest = UNSTARTED_REST.times(1 << (*times).min(10)).min(MAX_UNSTARTED_REST);
+        *times += 1;
+        self.rest(doc, rest);
     }
 
     fn rest(&mut self, doc: DocId, time: Micros) {

@@ -10,11 +10,24 @@ use crate::outbox::{Event, Outbox};
 use crate::settings::{Partition, Settings};
 use crate::units::Micros;
 
+/// An owner that is not in view.
+#[derive(Debug, Clone)]
+pub(super) struct Missing {
+    /// Since when.
+    pub(super) since: Micros,
+    /// Live nodes that have not answered a pull since then: they may know of documents that it had given away or ended.
+    pub(super) unheard: BTreeSet<NodeId>,
+}
+
 /// What this node remembers of who lived when.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Membership {
-    /// Since when each owner that is not in view has been missing.
-    pub(super) missing: BTreeMap<NodeId, Micros>,
+    /// Owners that are not in view.
+    pub(super) missing: BTreeMap<NodeId, Missing>,
+    /// Nodes that have been in view during this run.
+    met: BTreeSet<NodeId>,
+    /// Runs of nodes that have gone out of view, and may live all the same.
+    silent: BTreeSet<Origin>,
     /// Members, this node aside, at the time when the view was last quiet for a while.
     stable: BTreeSet<NodeId>,
     changed: Micros,
@@ -28,8 +41,6 @@ pub(super) struct Settling {
     /// Peers that lived when it began, or that others say live, and whose answer has not come.
     waiting: BTreeSet<NodeId>,
     heard: BTreeSet<NodeId>,
-    /// It is an earlier run of this node that owned what is found.
-    returning: bool,
     /// When it goes on all the same, since nobody else seems to be left.
     until: Micros,
 }
@@ -37,15 +48,7 @@ pub(super) struct Settling {
 impl Settling {
     pub(super) fn new(now: Micros, settings: &Settings, waiting: BTreeSet<NodeId>) -> Settling {
         let until = now + settings.detection + settings.takeover_delay;
-        Settling { waiting, heard: BTreeSet::new(), returning: false, until }
-    }
-
-    pub(super) fn waiting(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.waiting.iter().copied()
-    }
-
-    pub(super) fn returning(settings: &Settings) -> Settling {
-        Settling { returning: true, ..Settling::new(Micros::ZERO, settings, BTreeSet::new()) }
+        Settling { waiting, heard: BTreeSet::new(), until }
     }
 }
 
@@ -60,12 +63,14 @@ impl Node {
         self.settling = Some(Settling::new(self.now, &self.settings, waiting));
         self.pulling.clear();
         self.membership.missing.clear();
+        self.withdraw_all();
         out.observe(Event::Paused);
     }
 
     /// Takes in a new picture of the live nodes.
     pub(super) fn see(&mut self, mut view: View, out: &mut Outbox) {
-        view.live.remove(&self.me.node);
+        // More nodes than an allocation map can name are more than any cluster has: somebody makes them up.
+        view.live.retain(|node, _| *node != self.me.node && self.state.can_name(*node));
         let before = std::mem::replace(&mut self.view, view);
         let mut changed = false;
         for (node, peer) in &before.live {
@@ -76,17 +81,28 @@ impl Node {
                 if let Some(settling) = &mut self.settling {
                     settling.waiting.remove(node);
                 }
-                self.forget_peer(Origin { node: *node, generation: peer.generation });
+                for missing in self.membership.missing.values_mut() {
+                    missing.unheard.remove(node);
+                }
+                let origin = Origin { node: *node, generation: peer.generation };
+                self.membership.silent.insert(origin);
+                self.forget_peer(origin);
             }
             if now.is_none() && peer.load.draining {
                 self.membership.stable.remove(node);
             }
         }
         let mut joined = false;
+        let mut back = BTreeSet::new();
         for (node, peer) in &self.view.live {
             if before.live.get(node).is_none_or(|before| before.generation != peer.generation) {
                 joined = true;
                 out.observe(Event::Joined(*node));
+                self.membership.met.insert(*node);
+                if self.membership.silent.contains(&Origin { node: *node, generation: peer.generation }) {
+                    back.insert(*node);
+                }
+                self.membership.silent.retain(|origin| origin.node != *node);
                 // Of those that come later, the others know better whether they are to be waited for.
                 if let Some(settling) = &mut self.settling
                     && settling.heard.is_empty()
@@ -98,6 +114,14 @@ impl Node {
         if changed || joined {
             self.membership.changed = self.now;
             self.timers.arm_by(Timer::Average, self.now + Micros(self.settings.gossip_interval.0 / 2));
+        }
+        // Where half of those who are left come back at once, it is rather this node that was away, and was given up.
+        let away = !back.is_empty() && 2 * back.len() > self.view.live.len();
+        if (away || (self.returning && !self.reclaimed && joined)) && self.settling.is_none() {
+            let waiting = if away { back } else { self.view.live.keys().copied().collect() };
+            self.settling = Some(Settling::new(self.now, &self.settings, waiting));
+            self.withdraw_all();
+            out.observe(Event::Settling);
         }
         self.measure_pace();
         self.pull(out);
@@ -116,9 +140,12 @@ impl Node {
         }
     }
 
-    /// A peer has answered a pull in full, and named the nodes that live: what they alone know is waited for too, whether
-    /// they have been met already or not.
-    pub(super) fn heard_from(&mut self, peer: NodeId, live: &[NodeId]) {
+    /// A peer has answered in full a pull of that time, and named the nodes that live: what they alone know is waited for
+    /// too, whether they have been met already or not.
+    pub(super) fn heard_from(&mut self, peer: NodeId, pulled: Micros, live: &[NodeId]) {
+        for missing in self.membership.missing.values_mut().filter(|missing| missing.since <= pulled) {
+            missing.unheard.remove(&peer);
+        }
         if let Some(settling) = &mut self.settling {
             settling.waiting.remove(&peer);
             settling.heard.insert(peer);
@@ -127,15 +154,30 @@ impl Node {
         }
     }
 
+    /// Live nodes whose answer is waited for before this node acts, or before it inherits.
+    pub(super) fn to_be_asked(&self) -> Vec<NodeId> {
+        let settling = self.settling.iter().flat_map(|settling| &settling.waiting);
+        let missing = self.membership.missing.values().flat_map(|missing| &missing.unheard);
+        let asked: BTreeSet<NodeId> = settling.chain(missing).copied().collect();
+        asked.into_iter().filter(|node| self.view.live.contains_key(node)).collect()
+    }
+
+    /// How long an owner must have been missing before it counts as dead. One that was never seen may only not have been
+    /// met yet.
+    pub(super) fn takeover_delay(&self, owner: NodeId) -> Micros {
+        let delay = self.settings.takeover_delay;
+        if self.membership.met.contains(&owner) { delay } else { delay + self.settings.detection }
+    }
+
     /// Ends the catching up when it is complete, and keeps the memory of the membership.
     pub(super) fn settle(&mut self, out: &mut Outbox) {
         if let Some(settling) = &self.settling {
             let complete = !settling.heard.is_empty() && settling.waiting.is_empty();
             if complete || self.now >= settling.until {
-                if settling.returning {
+                self.settling = None;
+                if self.returning && !self.reclaimed {
                     self.reclaim(out);
                 }
-                self.settling = None;
                 out.observe(Event::Settled);
                 self.release_held(out);
             }

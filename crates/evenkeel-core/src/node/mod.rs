@@ -158,6 +158,12 @@ pub struct Node {
     // Whom this node believes in.
     view: View,
     membership: Membership,
+    /// There were earlier runs of this node: what a log gives to it may have been theirs.
+    returning: bool,
+    /// It has asked around for what they owned.
+    reclaimed: bool,
+    /// Documents that a log gave to this node, and that have no new epoch yet.
+    found: Vec<DocId>,
     settling: Option<Settling>,
 
     // What it owns. Every open document of its own is in exactly one of these five.
@@ -166,6 +172,9 @@ pub struct Node {
     running: BTreeMap<DocId, Running>,
     closing: BTreeMap<DocId, Closing>,
     resting: BTreeMap<DocId, Micros>,
+
+    /// How often in a row the payload of a document could not be had.
+    unstarted: BTreeMap<DocId, u32>,
 
     // Documents that it ran and lost, whose process is being killed; and ends that wait for it to catch up.
     dying: BTreeMap<(DocId, Epoch), Micros>,
@@ -185,7 +194,8 @@ impl Node {
     /// A node that has just started and knows nothing.
     ///
     /// `returning`: its identity is older than this run, so that it may find documents of its own out there; it
-    /// catches up before it starts any. `seed` settles its jitter and its choices among equals.
+    /// catches up with the first whom it meets before it starts any of them. `seed` settles its jitter and its choices
+    /// among equals.
     pub fn new(me: Origin, settings: Settings, returning: bool, seed: u64) -> Node {
         let mut node = Node {
             me,
@@ -203,12 +213,16 @@ impl Node {
             finished: BTreeSet::new(),
             view: View::default(),
             membership: Membership::default(),
+            returning,
+            reclaimed: false,
+            found: Vec::new(),
             settling: None,
             backlog: Backlog::new(),
             offers: BTreeMap::new(),
             running: BTreeMap::new(),
             closing: BTreeMap::new(),
             resting: BTreeMap::new(),
+            unstarted: BTreeMap::new(),
             dying: BTreeMap::new(),
             held: Vec::new(),
             next_offer: OfferId(1),
@@ -219,9 +233,6 @@ impl Node {
             settings,
             left: false,
         };
-        if returning {
-            node.settling = Some(Settling::returning(&node.settings));
-        }
         node.timers.arm(Timer::Tick, Micros::ZERO);
         let phase = node.chance.below(node.settings.rebalance_interval.0);
         node.timers.arm(Timer::Average, Micros(phase));
@@ -246,7 +257,7 @@ impl Node {
             Input::Received { from, message } => self.receive(from, message, out),
             Input::Submit { batch, lengths } => self.submit(batch, lengths, out),
             Input::Exited(exited) => self.exited(exited, out),
-            Input::Unstarted { doc, epoch } => self.unstarted(doc, epoch),
+            Input::Unstarted { doc, epoch } => self.unstarted(doc, epoch, out),
             Input::Kept { doc, epoch } => self.kept(doc, epoch, out),
             Input::Cancel(batch) => self.cancel(batch, out),
             Input::Drain(origin) => self.ask_to_drain(origin, out),
@@ -258,17 +269,23 @@ impl Node {
                 Timer::Backoff => self.wake_resting(),
             }
         }
+        self.reclaim_found(out);
         self.fill_slots(out);
     }
 
     fn receive(&mut self, from: NodeId, message: Message, out: &mut Outbox) {
         match message {
             Message::Head { head } => self.hear_head(from, head, out),
-            Message::Pull { generation, clock, snapshot, settling } => {
+            Message::Pull { generation, clock, snapshot, settling, missing } => {
+                self.relog_missing(&missing);
                 self.answer_pull(from, generation, clock, snapshot, settling, out);
             }
             Message::Changes { changes, more, live } => self.take_changes(from, changes, more, live, out),
-            Message::Snapshot { changes, next, complete } => self.take_snapshot(from, changes, next, complete, out),
+            Message::Snapshot { generation, changes, next, complete } => {
+                if generation == self.me.generation {
+                    self.take_snapshot(from, changes, next, complete, out);
+                }
+            }
             Message::Ahead { generation, reason, changes } => self.take_ahead(from, generation, reason, changes, out),
             Message::Offer { id, work, capacity, mean, export, docs } => {
                 self.consider_offer(from, id, &Terms { work, capacity, mean, export }, &docs, out);
@@ -321,6 +338,18 @@ impl Node {
     /// Documents that hold a slot here.
     pub fn slots_in_use(&self) -> usize {
         self.running.len() + self.dying.len() + self.closing.values().filter(|closing| closing.holds_slot).count()
+    }
+
+    /// Documents that hold a slot here: with a process, or ended and their result not kept yet.
+    pub fn slots(&self) -> impl Iterator<Item = DocId> + '_ {
+        let closing = self.closing.iter().filter(|(_, closing)| closing.holds_slot);
+        let dying = self.dying.keys().map(|(doc, _)| doc);
+        self.running.keys().chain(dying).chain(closing.map(|(doc, _)| doc)).copied()
+    }
+
+    /// The document that would be started next, were there a slot.
+    pub fn longest_eligible(&self) -> Option<(DocId, Length)> {
+        self.next_to_start()
     }
 
     /// Number of documents that wait here.

@@ -6,9 +6,26 @@ use crate::ids::NodeId;
 use crate::outbox::{Event, Outbox};
 use crate::state::{Malformed, Shift};
 
+/// How a change has come here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    /// This run has decided it.
+    Own,
+    /// Straight from its writer, to this run.
+    Ahead,
+    /// By a log or a snapshot: it may be old, and what it gives to this node may have been given to an earlier run.
+    Log,
+}
+
 impl Node {
     /// Merges a change from elsewhere, and acts on what this node gained or lost by it.
-    pub(super) fn merge(&mut self, from: NodeId, change: Change, out: &mut Outbox) -> Result<(), Malformed> {
+    pub(super) fn merge(
+        &mut self,
+        from: NodeId,
+        route: Route,
+        change: Change,
+        out: &mut Outbox,
+    ) -> Result<(), Malformed> {
         let known = match &change {
             Change::Batch(batch) if self.state.batch(batch.id).is_none() => Some(Event::BatchKnown(batch.id)),
             Change::Cancelled(batch) if !self.state.is_cancelled(*batch) => Some(Event::BatchCancelled(*batch)),
@@ -27,7 +44,7 @@ impl Node {
         if let Some(event) = known {
             out.observe(event);
         }
-        self.shifted(&shifts, out);
+        self.shifted(route, &shifts, out);
         if let Some(batch) = cancelled {
             self.cancel_own(batch, out);
         }
@@ -43,18 +60,23 @@ impl Node {
 
     /// Merges a change of this node's own making and gathers it for the next flush.
     pub(super) fn decide(&mut self, change: Change, out: &mut Outbox) {
-        self.merge(self.me.node, change.clone(), out).expect("this node's own changes are well formed");
+        self.merge(self.me.node, Route::Own, change.clone(), out).expect("this node's own changes are well formed");
         if let Some(change) = self.bundle.add(change) {
             self.log.append(self.me, change);
         }
     }
 
-    fn shifted(&mut self, shifts: &[Shift], out: &mut Outbox) {
+    fn shifted(&mut self, route: Route, shifts: &[Shift], out: &mut Outbox) {
         for shift in shifts {
             if shift.is_gain() {
                 self.gain(shift, out);
+                if route == Route::Log && self.returning {
+                    self.found.push(shift.doc);
+                }
             } else if shift.is_loss() {
                 self.lose(shift, out);
+            } else if let Some(before) = shift.before {
+                self.renew(shift.doc, before.epoch);
             }
         }
     }
@@ -77,6 +99,7 @@ impl Node {
         let doc = shift.doc;
         self.backlog.remove(doc);
         self.resting.remove(&doc);
+        self.unstarted.remove(&doc);
         if let Some(running) = self.running.remove(&doc) {
             self.counters.duplicates += 1;
             self.dying.insert((doc, running.epoch), self.now);

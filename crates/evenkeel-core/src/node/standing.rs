@@ -3,7 +3,7 @@
 
 use super::Node;
 use crate::balance::{
-    EPSILON, Equilibrium, Guard, Measured, SlowRule, Speeds, Standing, equilibrium, regret, speeds, weigh,
+    EPSILON, Equilibrium, Guard, Measured, RateEstimate, SlowRule, Speeds, Standing, equilibrium, regret, speeds, weigh,
 };
 use crate::ids::NodeId;
 use crate::load::Load;
@@ -63,7 +63,7 @@ impl Node {
     /// What this node tells of itself.
     pub fn load(&self) -> Load {
         let balance = self.balance();
-        let (ln_rate, rate_variance) = self.rate.estimate(self.settings.bench);
+        let (ln_rate, rate_variance) = self.measured().estimate(self.settings.bench);
         Load {
             pending: self.state.owned_by(self.me.node),
             running: self.slots_in_use() as u32,
@@ -95,9 +95,17 @@ impl Node {
         Balance { standings, equilibrium, own_regret, rate: speeds.rate }
     }
 
+    /// What finished documents tell of this node's rate, and those that run far longer than they should.
+    fn measured(&self) -> RateEstimate {
+        let rate = self.pace.rate.unwrap_or(0.0) * self.pace.speed;
+        let running = self.running.values();
+        self.rate
+            .with_overdue(rate, running.map(|running| (self.weigh(running.length), self.now.since(running.started))))
+    }
+
     pub(super) fn standings(&self) -> (Vec<Standing>, Speeds) {
         let bench = self.settings.bench;
-        let (ln_rate, variance) = self.rate.estimate(bench);
+        let (ln_rate, variance) = self.measured().estimate(bench);
         let own = Measured { bench, ln_rate, variance };
         let measured: Vec<Measured> =
             std::iter::once(own).chain(self.view.live.values().map(|peer| Measured::from(&peer.load))).collect();

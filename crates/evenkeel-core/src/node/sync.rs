@@ -1,6 +1,7 @@
 //! Making states equal: flush, pull, answer, and copies sent ahead of the log.
 
 use super::Node;
+use super::ownership::Route;
 use crate::change::{Change, Clock};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, Epoch, Generation, NodeId, Origin, SegmentNumber};
@@ -28,10 +29,10 @@ pub(super) struct Pulling {
 impl Node {
     /// Writes what was decided since the last flush into the log.
     pub(super) fn flush(&mut self, out: &mut Outbox) {
+        self.mark_running(out);
         for change in self.bundle.drain() {
             self.log.append(self.me, change);
         }
-        self.mark_running(out);
         let live = self.view.live.keys();
         let clocks: Option<Vec<&Clock>> = live.map(|peer| self.peer_clocks.get(peer)).collect();
         // Alone, nobody lags: whoever comes gets a snapshot. With a peer that never pulled, nothing is known by all.
@@ -93,18 +94,20 @@ impl Node {
                 different.push(*node);
             }
         }
-        let settling = self.settling.is_some();
-        if let Some(settling) = &self.settling {
-            behind.append(&mut different);
-            // Also of one that seems to have nothing new: what it was told ahead of a log it tells only when it is asked.
-            let others = settling.waiting().filter(|node| self.view.live.contains_key(node));
-            behind.extend(others.filter(|node| !behind.contains(node)).collect::<Vec<_>>());
+        // Also from those that seem to have nothing new: what they were told ahead of a log they tell only when asked.
+        let mut asked = self.to_be_asked();
+        if self.settling.is_some() {
+            asked.append(&mut behind);
+            asked.append(&mut different);
         } else if behind.is_empty() && !different.is_empty() {
             let chosen = self.chance.below(different.len() as u64) as usize;
             behind.push(different[chosen]);
         }
+        for node in asked {
+            self.pull_from(node, None, out);
+        }
         for node in behind {
-            if self.pulling.len() >= MAX_PULLS && !settling {
+            if self.pulling.len() >= MAX_PULLS {
                 break;
             }
             self.pull_from(node, None, out);
@@ -118,7 +121,8 @@ impl Node {
         self.pulling.insert(peer, Pulling { since: self.now });
         let clock = self.log.clock().clone();
         let settling = self.settling.is_some();
-        out.send(peer, Message::Pull { generation: self.me.generation, clock, snapshot, settling });
+        let missing = self.membership.missing.keys().copied().collect();
+        out.send(peer, Message::Pull { generation: self.me.generation, clock, snapshot, settling, missing });
     }
 
     pub(super) fn answer_pull(
@@ -134,13 +138,10 @@ impl Node {
             return;
         }
         let next_run = Origin { node: from, generation };
-        let earlier = self.ahead.keys().find(|origin| origin.node == from && **origin < next_run);
-        if let Some(earlier) = earlier.copied() {
-            self.relog_ahead(earlier);
-        }
+        self.relog_where(|origin| origin.node == from && *origin < next_run);
         self.note_holder(from, clock.get(&self.me));
         let answer = match snapshot {
-            Some(cursor) => self.snapshot_part(cursor),
+            Some(cursor) => self.snapshot_part(generation, cursor),
             None => match self.log.answer(&clock, ANSWER_BYTES) {
                 Some((changes, more)) => {
                     let live = if settling { self.view.live.keys().copied().collect() } else { Vec::new() };
@@ -148,7 +149,7 @@ impl Node {
                 }
                 None => {
                     let base = self.log.clock().clone();
-                    self.snapshot_part(Cursor { base, batch: None, segment: SegmentNumber(0) })
+                    self.snapshot_part(generation, Cursor { base, batch: None, segment: SegmentNumber(0) })
                 }
             },
         };
@@ -157,11 +158,11 @@ impl Node {
         self.acknowledge(out);
     }
 
-    fn snapshot_part(&self, cursor: Cursor) -> Message {
+    fn snapshot_part(&self, generation: Generation, cursor: Cursor) -> Message {
         let (changes, next) = self.state.snapshot_part(&cursor);
         let complete = next.is_none();
         let next = next.unwrap_or(Cursor { base: cursor.base, batch: None, segment: SegmentNumber(0) });
-        Message::Snapshot { changes, next, complete }
+        Message::Snapshot { generation, changes, next, complete }
     }
 
     pub(super) fn take_changes(
@@ -172,17 +173,17 @@ impl Node {
         live: Vec<NodeId>,
         out: &mut Outbox,
     ) {
-        self.pulling.remove(&from);
-        let news = !changes.is_empty();
+        let pulled = self.pulling.remove(&from);
+        let mut news = false;
         for logged in changes {
             if logged.origin == self.me || self.log.place(&logged) != Ok(()) {
                 debug_assert!(logged.origin != self.me || self.log.place(&logged) == Err(Misplaced::Known));
                 continue;
             }
-            match self.merge(from, logged.change.clone(), out) {
+            match self.merge(from, Route::Log, logged.change.clone(), out) {
                 Ok(()) => {}
-                // It would be lost if it were counted as seen: it comes again with the next pull.
-                Err(Malformed::TooEarly(_)) => break,
+                // It would be lost if it were counted as seen: it comes again with a later pull.
+                Err(Malformed::TooEarly(_)) => continue,
                 // Counted as seen, so that one faulty change does not stop all that follow.
                 Err(_) => {}
             }
@@ -193,12 +194,15 @@ impl Node {
                 }
             }
             self.log.push(logged);
+            news = true;
+        }
+        if !more {
+            let since = pulled.map_or(Micros::ZERO, |pulled| pulled.since);
+            self.heard_from(from, since, &live);
         }
         // Pulling until nothing comes also tells the peer what has arrived here.
-        if more || news {
+        if news {
             self.pull_from(from, None, out);
-        } else {
-            self.heard_from(from, &live);
         }
     }
 
@@ -212,8 +216,11 @@ impl Node {
     ) {
         self.pulling.remove(&from);
         for change in changes {
-            // What is malformed is reported by the merge and left out.
-            let _ = self.merge(from, change, out);
+            // What is malformed is reported by the merge and left out; without what finds no room the rest is worth
+            // nothing, and is asked for anew.
+            if let Err(Malformed::TooEarly(_)) = self.merge(from, Route::Log, change, out) {
+                return;
+            }
         }
         if complete {
             self.log.advance(&next.base);
@@ -240,12 +247,12 @@ impl Node {
         match reason {
             Reason::Offer(id) => drop(self.grants.remove(&(from, id))),
             Reason::Dry => self.dry_answered(from),
-            Reason::Drain | Reason::Result => {}
+            Reason::Drain | Reason::Result | Reason::Claim => {}
         }
         let origin = Origin { node: from, generation };
         let gone = self.view.live.get(&from).is_none_or(|peer| peer.generation > generation);
         for change in changes {
-            if self.merge(from, change.clone(), out).is_err() {
+            if self.merge(from, Route::Ahead, change.clone(), out).is_err() {
                 continue;
             }
             if gone {
@@ -253,6 +260,20 @@ impl Node {
             } else {
                 self.ahead.entry(origin).or_default().add(change);
             }
+        }
+    }
+
+    /// A peer is about to inherit from these.
+    pub(super) fn relog_missing(&mut self, missing: &[NodeId]) {
+        if !missing.is_empty() {
+            self.relog_where(|origin| missing.contains(&origin.node));
+        }
+    }
+
+    fn relog_where(&mut self, wanted: impl Fn(&Origin) -> bool) {
+        let origins: Vec<Origin> = self.ahead.keys().filter(|origin| wanted(origin)).copied().collect();
+        for origin in origins {
+            self.relog_ahead(origin);
         }
     }
 

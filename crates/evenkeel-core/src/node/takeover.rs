@@ -7,11 +7,18 @@ use std::collections::BTreeMap;
 
 use super::Node;
 use super::execute::Closing;
+use super::membership::Missing;
 use crate::balance::heir;
 use crate::change::{Change, Outcome};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, DocId, Epoch, NodeId};
+use crate::message::Reason;
 use crate::outbox::{Event, Outbox, Verdict};
+use crate::state::NodeIndex;
+use crate::units::Micros;
+
+/// Time, beyond the delay, for which an heir waits for the answers of all live nodes.
+const ASKING: Micros = Micros::from_secs(2);
 
 impl Node {
     /// Claims what this node inherits of owners that have been missing long enough.
@@ -22,13 +29,17 @@ impl Node {
         let absent: Vec<NodeId> = owners.into_iter().filter(absent).collect();
         self.membership.missing.retain(|node, _| absent.contains(node));
         for node in &absent {
-            self.membership.missing.entry(*node).or_insert(now);
+            let unheard = || self.view.live.keys().copied().collect();
+            self.membership.missing.entry(*node).or_insert_with(|| Missing { since: now, unheard: unheard() });
         }
         if !self.may_act() {
             return;
         }
         for node in absent {
-            if now.since(self.membership.missing[&node]) >= self.settings.takeover_delay {
+            let missing = &self.membership.missing[&node];
+            let waited = now.since(missing.since);
+            let delay = self.takeover_delay(node);
+            if waited >= delay && (missing.unheard.is_empty() || waited >= delay + ASKING) {
                 self.inherit(node, out);
             }
         }
@@ -53,11 +64,27 @@ impl Node {
     /// What an earlier run of this node owned is given a new epoch before any of it starts: processes of that run, and
     /// what they still report, are then told from those of this one.
     pub(super) fn reclaim(&mut self, out: &mut Outbox) {
-        let me = self.me.node;
-        let mine = self.state.documents_of(me).collect();
-        self.claim(mine, me, false, out);
+        self.reclaimed = true;
+        let found = std::mem::take(&mut self.found);
+        self.claim_again(found, true, out);
         self.flush(out);
         self.nudge(out);
+    }
+
+    /// The same for what a log has brought since: it may have been given to an earlier run all the same, by a node that
+    /// was away when this one asked around.
+    pub(super) fn reclaim_found(&mut self, out: &mut Outbox) {
+        if self.settling.is_none() && !self.found.is_empty() {
+            let found = std::mem::take(&mut self.found);
+            self.claim_again(found, false, out);
+        }
+    }
+
+    fn claim_again(&mut self, found: Vec<DocId>, claimed: bool, out: &mut Outbox) {
+        let slots = found.into_iter().filter_map(|doc| Some((doc, self.state.slot(doc)?)));
+        let own = slots.filter(|(_, slot)| slot.is_owned_by(NodeIndex::ME)).map(|(doc, slot)| (doc, slot.epoch));
+        let own = own.collect();
+        self.claim(own, self.me.node, claimed, out);
     }
 
     /// Gives documents of an owner that is gone to this node, and counts a crash for those that it was running.
@@ -69,11 +96,23 @@ impl Node {
             claims.entry((doc.batch, epoch.next())).or_default().insert(doc.number);
         }
         let owner = self.me.node;
-        for ((batch, epoch), docs) in claims {
-            self.decide(Change::Moved { batch, docs, epoch, owner, claimed }, out);
-        }
+        let claim = |((batch, epoch), docs)| Change::Moved { batch, docs, epoch, owner, claimed };
+        let claims: Vec<Change> = claims.into_iter().map(claim).collect();
+        claims.iter().for_each(|change| self.decide(change.clone(), out));
+        self.confide(claims, out);
         for doc in ran {
             self.count_crash(doc, out);
+        }
+    }
+
+    /// Tells one other node at once of what must not be forgotten should this one die before its log is pulled: under which
+    /// epochs it starts, and what it starts that others may have died of.
+    pub(super) fn confide(&mut self, changes: Vec<Change>, out: &mut Outbox) {
+        let staying = self.view.live.iter().find(|(_, peer)| !peer.load.draining);
+        if let Some((confidant, _)) = staying
+            && !changes.is_empty()
+        {
+            self.send_ahead(*confidant, Reason::Claim, changes, out);
         }
     }
 

@@ -7,7 +7,7 @@ use super::Node;
 use super::timers::Timer;
 use crate::balance::{EPSILON, Guard, Packing, Parcel, Row, Standing, Terms, best_response, grant, mean_level, plan};
 use crate::docset::DocSet;
-use crate::ids::{DocId, NodeId, OfferId};
+use crate::ids::{DocId, Epoch, NodeId, OfferId};
 use crate::load::Load;
 use crate::message::{Message, Offered, Reason};
 use crate::outbox::Outbox;
@@ -212,6 +212,22 @@ impl Node {
         }
     }
 
+    /// Takes all offers back.
+    pub(super) fn withdraw_all(&mut self) {
+        let offers: Vec<OfferId> = self.offers.keys().copied().collect();
+        offers.into_iter().for_each(|id| self.withdraw(id));
+    }
+
+    /// A document of this node has a new epoch, under which it is still this node's: if it was on offer under the old one,
+    /// it waits again.
+    pub(super) fn renew(&mut self, doc: DocId, before: Epoch) {
+        let offered =
+            |offer: &OfferMade| offer.docs.iter().any(|offered| offered.doc == doc && offered.epoch == before);
+        if self.offers.values().any(offered) {
+            self.put_back(doc);
+        }
+    }
+
     /// Ends what has waited too long.
     pub(super) fn expire_transfers(&mut self) {
         let late: Vec<OfferId> =
@@ -227,7 +243,8 @@ impl Node {
 
     /// A free slot and nothing that waits: asks the node with the longest waiting document for some.
     pub(super) fn run_dry(&mut self, want: u32, out: &mut Outbox) {
-        if !self.resting.is_empty() || !self.offers.is_empty() || !self.grants.is_empty() {
+        let soon = |until: &Micros| until.since(self.now) <= self.settings.gossip_interval;
+        if self.resting.values().any(soon) || !self.offers.is_empty() || !self.grants.is_empty() {
             return;
         }
         let mut refused = Vec::new();

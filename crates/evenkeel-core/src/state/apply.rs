@@ -17,9 +17,10 @@ use crate::ids::{BatchId, DocId, DocNumber, Epoch, NodeId, SEGMENT_DOCUMENTS, Se
 use crate::log::weight;
 use crate::units::Length;
 
-/// Most changes kept that arrived before what they speak of, and most bytes of them.
+/// Most changes kept that arrived before what they speak of, and most bytes of them, about. They go into the first part
+/// of a snapshot.
 const MAX_EARLY: usize = 10_000;
-const MAX_EARLY_BYTES: usize = 64 << 20;
+const MAX_EARLY_BYTES: usize = 8 << 20;
 
 /// A change that no honest peer sends. Nothing was changed by it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,6 +83,11 @@ impl Shift {
         self.after.is_owned_by(NodeIndex::ME) && !self.before.is_some_and(|slot| slot.is_owned_by(NodeIndex::ME))
     }
 
+    /// This node still owns the document, or again, under another epoch.
+    pub fn is_renewal(&self) -> bool {
+        self.after.is_owned_by(NodeIndex::ME) && self.before.is_some_and(|slot| slot.is_owned_by(NodeIndex::ME))
+    }
+
     /// This node no longer owns the document.
     pub fn is_loss(&self) -> bool {
         !self.after.is_owned_by(NodeIndex::ME) && self.before.is_some_and(|slot| slot.is_owned_by(NodeIndex::ME))
@@ -106,7 +112,7 @@ impl CmRDT for State {
                 let Some(known) = self.batches.get(batch) else { return self.room_for_early(*batch) };
                 let expected = known.description.documents_in(*segment);
                 let wrong = |found| Malformed::Segment { batch: *batch, segment: *segment, expected, found };
-                let found = entries.documents().ok_or(wrong(0))?;
+                let found = entries.documents().filter(|found| entries.nodes.len() <= *found).ok_or(wrong(0))?;
                 if expected == 0 || found != expected as usize || lengths.len() != found {
                     return Err(wrong(if found == expected as usize { lengths.len() } else { found }));
                 }
@@ -114,8 +120,14 @@ impl CmRDT for State {
             }
             Change::Moved { batch, docs, .. }
             | Change::Ended { batch, docs, .. }
-            | Change::Running { batch, docs, .. } => self.validate_documents(*batch, docs.0.max().map(DocNumber)),
-            Change::Tried { doc, .. } => self.validate_documents(doc.batch, Some(doc.number)),
+            | Change::Running { batch, docs, .. } => {
+                self.validate_documents(*batch, docs.0.max().map(DocNumber))?;
+                if self.speaks_of_unknown(*batch, docs) { self.room_for_early(*batch) } else { Ok(()) }
+            }
+            Change::Tried { doc, .. } => {
+                self.validate_documents(doc.batch, Some(doc.number))?;
+                if self.batches.contains_key(&doc.batch) { Ok(()) } else { self.room_for_early(doc.batch) }
+            }
             Change::Cancelled(_) | Change::Draining(_) => Ok(()),
         }
     }
@@ -174,12 +186,20 @@ impl State {
     }
 
     fn validate_documents(&self, batch: BatchId, largest: Option<DocNumber>) -> Result<(), Malformed> {
-        let Some(known) = self.batches.get(&batch) else { return self.room_for_early(batch) };
+        let Some(known) = self.batches.get(&batch) else { return Ok(()) };
         let documents = known.description.documents;
         match largest {
             Some(number) if number.0 >= documents => Err(Malformed::Document { batch, documents, number }),
             _ => Ok(()),
         }
+    }
+
+    /// Whether the batch, or the segment of one of these documents, has not come.
+    fn speaks_of_unknown(&self, batch: BatchId, docs: &DocSet) -> bool {
+        let Some(known) = self.batches.get(&batch) else { return true };
+        let unknown = known.segments.iter().enumerate().filter(|(_, segment)| segment.is_none());
+        let mut firsts = unknown.map(|(number, _)| SegmentNumber(number as u32).first().0);
+        firsts.any(|first| docs.0.range_cardinality(first..first.saturating_add(SEGMENT_DOCUMENTS)) > 0)
     }
 
     fn room_for_early(&self, batch: BatchId) -> Result<(), Malformed> {
@@ -319,7 +339,7 @@ impl State {
                 *self.open_by_node.entry(slot.node).or_default() += 1;
             }
         }
-        if shift.is_gain() || shift.is_loss() {
+        if shift.is_gain() || shift.is_loss() || shift.is_renewal() {
             shifts.push(shift);
         }
         true
@@ -334,6 +354,9 @@ impl State {
         epoch: Epoch,
         node: NodeId,
     ) -> Result<Option<DocSet>, Malformed> {
+        if !self.batches.contains_key(&batch) {
+            return Ok(Some(docs.clone()));
+        }
         let node = self.nodes.intern(node).ok_or(Malformed::TooManyNodes)?;
         let mut late = DocSet::new();
         for number in docs.iter() {

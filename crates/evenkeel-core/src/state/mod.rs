@@ -121,6 +121,11 @@ impl State {
         }
     }
 
+    /// Whether changes may speak of this node: there is room for so many that it fails only for nodes that are made up.
+    pub fn can_name(&mut self, node: NodeId) -> bool {
+        self.nodes.intern(node).is_some()
+    }
+
     /// All batches, by id.
     pub fn batches(&self) -> impl Iterator<Item = (BatchId, &BatchState)> {
         self.batches.iter().map(|(id, batch)| (*id, batch))

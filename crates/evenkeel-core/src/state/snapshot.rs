@@ -3,7 +3,7 @@
 
 use crdts::CvRDT;
 
-use super::{Malformed, State};
+use super::{Malformed, State, Tries};
 use crate::change::{Change, Clock, Entries};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, DocId, SegmentNumber};
@@ -13,10 +13,14 @@ use crate::message::Cursor;
 const PART_SEGMENTS: usize = 8;
 
 impl State {
-    /// What a snapshot says at the very start: settings and marks, which are few.
+    /// What a snapshot says at the very start: settings and marks, which are few, and what arrived here before that of
+    /// which it speaks. It has been seen, and may be in its place by the time of a later part, which will not say it.
     fn preamble(&self) -> impl Iterator<Item = Change> + '_ {
         let cancelled = self.cancelled.iter().copied().map(Change::Cancelled);
-        cancelled.chain(self.draining.iter().copied().map(Change::Draining))
+        let draining = self.draining.iter().copied().map(Change::Draining);
+        let unknown = self.tries.iter().filter(|(doc, _)| !self.batches.contains_key(&doc.batch));
+        let tries = unknown.map(|(doc, tries)| tried(*doc, tries));
+        cancelled.chain(draining).chain(tries).chain(self.early.values().flatten().cloned())
     }
 
     fn batch_preamble(&self, id: BatchId) -> impl Iterator<Item = Change> + '_ {
@@ -27,11 +31,7 @@ impl State {
     fn marks(&self, batch: BatchId, segment: SegmentNumber) -> impl Iterator<Item = Change> + '_ {
         let from = DocId { batch, number: segment.first() };
         let to = DocId { batch, number: crate::ids::DocNumber(segment.first().0.saturating_add(4095)) };
-        let tries = self.tries.range(from..=to).map(|(doc, tries)| Change::Tried {
-            doc: *doc,
-            failures: tries.failures,
-            crashes: tries.crashes,
-        });
+        let tries = self.tries.range(from..=to).map(|(doc, tries)| tried(*doc, tries));
         let running = self.running.range(from..=to).map(|(doc, (epoch, node))| Change::Running {
             batch: doc.batch,
             docs: DocSet::from_iter([doc.number]),
@@ -89,9 +89,12 @@ impl State {
             changes.extend(part);
             cursor = next;
         }
-        changes.extend(self.early.values().flatten().cloned());
         changes
     }
+}
+
+fn tried(doc: DocId, tries: &Tries) -> Change {
+    Change::Tried { doc, failures: tries.failures, crashes: tries.crashes }
 }
 
 impl CvRDT for State {

@@ -92,13 +92,19 @@ fn messages() -> Vec<Message> {
     let logged = |(place, change)| Logged { origin: origin(), sequence: place as u64 + 1, change };
     vec![
         Message::Head { head: 300 },
-        Message::Pull { generation: Generation(9), clock: clock(), snapshot: Some(cursor()), settling: true },
+        Message::Pull {
+            generation: Generation(9),
+            clock: clock(),
+            snapshot: Some(cursor()),
+            settling: true,
+            missing: vec![NODE],
+        },
         Message::Changes {
             changes: changes().into_iter().enumerate().map(logged).collect(),
             more: true,
             live: vec![NODE],
         },
-        Message::Snapshot { changes: Vec::new(), next: cursor(), complete: false },
+        Message::Snapshot { generation: Generation(9), changes: Vec::new(), next: cursor(), complete: false },
         Message::Ahead { generation: Generation(9), reason: Reason::Offer(OfferId(3)), changes: Vec::new() },
         Message::Offer { id: OfferId(3), work: 1.0, capacity: 2.0, mean: 0.5, export: true, docs: vec![offered] },
         Message::Grant { id: OfferId(3), accepted: docs(), load: load() },

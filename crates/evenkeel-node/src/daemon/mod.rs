@@ -143,7 +143,7 @@ impl Daemon {
             .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
         let key_file = data_dir.join("node.key");
         // Without a seed there is nobody to catch up with: whoever comes, comes by himself.
-        let returning = keep_identity && key_file.exists() && !config.network.seeds.is_empty();
+        let returning = keep_identity && key_file.exists();
         let key = if keep_identity { NodeKey::load_or_create(&key_file)? } else { NodeKey::generate()? };
         let generation = Generation(unix_micros() / 1000);
         let me = Origin { node: key.node_id(), generation };

@@ -115,6 +115,7 @@ impl News {
                     Reason::Dry => "dry",
                     Reason::Drain => "drain",
                     Reason::Result => "result",
+                    Reason::Claim => "claim",
                 };
                 self.figures(|figures| *figures.moved.entry(word).or_default() += documents);
                 tracing::debug!(documents, %to, reason = word, "gave documents away");
@@ -125,6 +126,7 @@ impl News {
                 self.events.publish(Told::DocumentsTakenOver { from, to: me, documents });
             }
             Event::Paused => tracing::warn!("this node stood still; it catches up before it goes on"),
+            Event::Settling => tracing::info!("this node was away; it catches up before it goes on"),
             Event::Settled => tracing::info!("caught up"),
             Event::Minority(true) => {
                 tracing::warn!("this node sees less than half of the cluster; being cautious, it starts nothing");

@@ -83,6 +83,75 @@ fn a_document_that_kills_its_owners_is_a_dead_letter() {
     assert_eq!(world.starts[&poison], 3);
 }
 
+/// It dies so soon that no log tells that it ever ran.
+#[test]
+fn a_document_that_kills_its_owners_at_once_is_a_dead_letter() {
+    let mut world = World::equal(2, 1, 410);
+    let batch = world.submit(0, &[60_000], spread(Allocate::Lpt));
+    let poison = DocId { batch, number: DocNumber(0) };
+    world.run_while(|world| !world.acknowledged.contains_key(&batch));
+    for _ in 0..4 {
+        let idle = |world: &World| world.machines.iter().all(|machine| machine.processes.is_empty());
+        world.run_while(|world| idle(world) && !world.machines[1].node.state.batch(batch).unwrap().is_finished());
+        let owner = world.machines.iter().position(|machine| !machine.processes.is_empty()).unwrap();
+        world.run_for(Micros::from_millis(5));
+        world.kill(owner);
+        world.revive(owner);
+    }
+    world.finish(batch);
+    assert_eq!(world.agreed(batch, Outcome::Failed), 1);
+    assert_eq!(world.starts[&poison], 4, "the first death is not counted, three more are");
+}
+
+/// Who is not in view yet may live all the same.
+#[test]
+fn a_newcomer_takes_nothing_from_those_it_has_not_met() {
+    let mut world = World::equal(3, 1, 420);
+    let batch = world.submit(0, &[20_000; 9], spread(Allocate::Lpt));
+    world.run_for(Micros::from_secs(1));
+    let newcomer = world.add(settings(1));
+    world.machines[newcomer].deaf = [1, 2].map(|other| (id(other), world.now + Micros::from_secs(3))).into();
+    world.run_for(Micros::from_secs(4));
+    assert_eq!(world.machines[newcomer].node.counters().taken_over, 0);
+    world.finish(batch);
+    assert_eq!(world.extra_starts(), 0);
+}
+
+/// Of those who gave it up it asks what has become of its documents, before it starts any more.
+#[test]
+fn a_node_that_was_cut_off_catches_up_before_it_goes_on() {
+    for seed in 0..5 {
+        let mut world = World::equal(4, 2, 430 + seed);
+        let lengths: Vec<u64> = (0..400).map(|number| 100 + number).collect();
+        let batch = world.submit(0, &lengths, spread(Allocate::Lpt));
+        world.run_for(Micros::from_secs(1));
+        let until = world.now + Micros::from_secs(8);
+        for other in 0..3 {
+            world.machines[3].deaf.insert(id(other), until);
+            world.machines[other].deaf.insert(id(3), until);
+        }
+        world.finish(batch);
+        assert_eq!(world.agreed(batch, Outcome::Done), 400, "seed {seed}");
+        assert!(world.events.contains(&(3, Event::Settling)), "seed {seed}");
+    }
+}
+
+/// What cannot be started must not stand in the way of what can.
+#[test]
+fn documents_without_payload_do_not_starve_the_others() {
+    let mut world = World::equal(1, 1, 440);
+    let batch = world.submit(0, &[50; 60], spread(Allocate::Lpt));
+    for _ in 0..400 {
+        let running: Vec<_> = world.machines[0].processes.iter().copied().collect();
+        for (doc, epoch) in running.into_iter().filter(|(doc, _)| doc.number.0 < 30) {
+            world.machines[0].processes.remove(&(doc, epoch));
+            world.input(0, Input::Unstarted { doc, epoch });
+        }
+        world.run_for(Micros::from_millis(20));
+    }
+    assert_eq!(world.machines[0].node.state.batch(batch).unwrap().tally().done, 30);
+}
+
 #[test]
 fn a_cautious_minority_waits() {
     let cautious = Settings { partition: crate::settings::Partition::Cautious, ..settings(1) };

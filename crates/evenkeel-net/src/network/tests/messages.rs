@@ -42,7 +42,13 @@ async fn each_kind_of_message_arrives_as_it_was() {
     let a = start(config("a")).await;
     let b = seeded("b", &a).await;
     b.sees_live(&a).await;
-    let pull = Message::Pull { generation: Generation(4), clock: Clock::default(), snapshot: None, settling: false };
+    let pull = Message::Pull {
+        generation: Generation(4),
+        clock: Clock::default(),
+        snapshot: None,
+        settling: false,
+        missing: Vec::new(),
+    };
     let offer = Message::Offer { id: OfferId(1), work: 2.0, capacity: 3.0, mean: 4.0, export: true, docs: Vec::new() };
     b.network.send(a.id(), &pull);
     b.network.send(a.id(), &offer);
