@@ -185,6 +185,32 @@ async fn a_signal_drains_and_a_second_one_stops_at_once() {
 }
 
 #[tokio::test]
+async fn what_a_stopped_node_was_running_is_no_failure() {
+    let mut cluster = Cluster::start(&[2, 8], &[]).await;
+    let starts = Starts::new(&cluster.directory().join("starts"));
+    let go = cluster.directory().join("go");
+    let script = format!("while [ ! -e '{}' ]; do sleep 0.02; done", go.display());
+    let batch = NewBatch::new(starts.command(&script));
+    let api = cluster["n2"].api().clone();
+    let batch = api.submit(&batch, &documents(10, "x")).await.expect("a batch is accepted").batch;
+    let running = running(&starts, 10).await;
+    let node = &mut cluster["n1"];
+    node.signal(Signal::TERM);
+    until("it to drain", PATIENCE, async || node.log().contains("a second signal stops at once").then_some(())).await;
+    node.signal(Signal::TERM);
+    node.end(PATIENCE).await;
+    let own: Vec<Start> = running.into_iter().filter(|start| start.node == "n1").collect();
+    assert_eq!(own.len(), 2);
+    gone(&own).await;
+    std::fs::write(&go, "").expect("a file can be written");
+    let status = until("all to end", PATIENCE, async || {
+        api.batch(batch).await.ok().filter(|status| status.state == BatchState::Finished)
+    })
+    .await;
+    assert_eq!((status.done, status.failed), (10, 0));
+}
+
+#[tokio::test]
 async fn a_signal_lets_a_node_leave_with_nothing_lost() {
     let mut cluster = Cluster::start(&[4, 4], &[]).await;
     let starts = Starts::new(&cluster.directory().join("starts"));

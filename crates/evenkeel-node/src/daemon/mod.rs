@@ -329,24 +329,25 @@ impl Daemon {
         left_behind
     }
 
-    /// Stops at once: kills processes, tells the others, ends all tasks.
+    /// Stops at once: ends the loop, kills processes, tells the others, ends all other tasks.
     pub async fn stop(&self) {
-        let executor = self.inner.executor.clone();
-        // Joined so that no process outlives the daemon. An error means that it panicked, which has been said.
-        let _ = tokio::task::spawn_blocking(move || executor.stop_all(STOP_GRACE)).await;
         let (http, engine) = {
             let mut tasks = self.tasks();
             (tasks.http.take(), tasks.engine.take())
         };
+        // Before the processes: killed by their own node, they have not failed. Their heirs will run these documents.
+        if let Some(engine) = engine {
+            engine.abort();
+            let _ = engine.await;
+        }
+        let executor = self.inner.executor.clone();
+        // Joined so that no process outlives the daemon. An error means that it panicked, which has been said.
+        let _ = tokio::task::spawn_blocking(move || executor.stop_all(STOP_GRACE)).await;
         if let Some((stop, task)) = http {
             drop(stop);
             let _ = task.await;
         }
         self.inner.network.shutdown().await;
-        if let Some(engine) = engine {
-            engine.abort();
-            let _ = engine.await;
-        }
     }
 }
 
