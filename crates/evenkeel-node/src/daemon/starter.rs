@@ -8,8 +8,8 @@ use bytes::Bytes;
 use evenkeel_core::ids::{BatchId, DocId, Epoch, NodeId};
 use evenkeel_core::outbox::Claim;
 use evenkeel_core::{Input, Node};
-use evenkeel_net::Network;
 use evenkeel_net::records::SegmentId;
+use evenkeel_net::{MAX_CAPTURE, Network};
 
 use super::engine::{Order, Orders, never_ran};
 use crate::process::{Executor, Job, Template};
@@ -71,7 +71,8 @@ impl Starter {
             template,
             payload,
             timeout: options.timeout_millis.map(Duration::from_millis),
-            capture_bytes: options.capture_bytes,
+            // More would be a result that cannot be sent; a peer with other limits may have taken the batch.
+            capture_bytes: options.capture_bytes.min(MAX_CAPTURE),
         });
         None
     }
@@ -84,6 +85,8 @@ impl Starter {
             return;
         }
         let me = node.me().node;
+        let batch = node.state().batch(segment.batch);
+        let documents = batch.map_or(0, |batch| batch.description().documents_in(segment.segment));
         let mut candidates = node.holders(segment.batch, segment.segment);
         // Draining nodes are no candidates for new copies, but may have the only one.
         candidates.extend(node.view().live.keys());
@@ -91,7 +94,7 @@ impl Starter {
         candidates.retain(|candidate| seen.insert(*candidate));
         let (network, payloads, orders) = (self.network.clone(), self.payloads.clone(), self.orders.clone());
         tokio::spawn(async move {
-            let success = fetch(&network, &payloads, segment, &candidates).await;
+            let success = fetch(&network, &payloads, segment, documents, &candidates).await;
             orders.send(Order::Fetched { segment, success });
         });
     }
@@ -122,12 +125,20 @@ fn unstarted(claim: &Claim) -> Input {
     Input::Unstarted { doc: claim.doc, epoch: claim.epoch }
 }
 
-/// Fetches a segment from the first node that has it.
-async fn fetch(network: &Network, payloads: &Payloads, segment: SegmentId, candidates: &[NodeId]) -> bool {
+/// Fetches a segment of so many documents from the first node that has it.
+async fn fetch(
+    network: &Network,
+    payloads: &Payloads,
+    segment: SegmentId,
+    documents: u32,
+    candidates: &[NodeId],
+) -> bool {
     for candidate in candidates {
         match network.get_payloads(*candidate, segment).await {
             Ok(Some(found)) => {
-                let Some(bytes) = SegmentBytes::from_payloads(segment, &found) else {
+                let whole =
+                    SegmentBytes::from_payloads(segment, &found).filter(|bytes| bytes.len() == documents as usize);
+                let Some(bytes) = whole else {
                     tracing::warn!(from = %candidate, batch = %segment.batch, "a segment of payloads that is not whole");
                     continue;
                 };
