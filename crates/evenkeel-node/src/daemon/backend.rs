@@ -211,6 +211,10 @@ impl Backend for Daemon {
         if self.inner.is_leaving() {
             return Err(Problem::new(ErrorCode::Unavailable, "this node is draining"));
         }
+        if let Some(trouble) = self.inner.health.trouble() {
+            return Err(Problem::new(ErrorCode::Unavailable, format!("cannot write to the data directory: {trouble}"))
+                .hint("make room, or look at the disk; documents go on, and their results to other nodes"));
+        }
         self.inner.ask(|_| ()).await
     }
 

@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Time for which a peer that did not take results is passed over.
 const DISTRUST: Duration = Duration::from_secs(10);
 
+/// Time after which a result that nobody could take is offered again.
+const HOMELESS: Duration = Duration::from_secs(1);
+
 /// A result on its way to other nodes.
 struct Copying {
     record: Arc<ResultRecord>,
@@ -31,6 +34,12 @@ struct Copying {
     asked: Vec<NodeId>,
     /// Those of them that failed.
     failed: Vec<NodeId>,
+}
+
+impl Copying {
+    fn holders(&self) -> Vec<NodeId> {
+        self.asked.iter().copied().filter(|asked| !self.failed.contains(asked)).collect()
+    }
 }
 
 /// Sends copies of results, and makes new ones when a holder is lost.
@@ -63,23 +72,46 @@ impl Copies {
 
     /// Stores a result here and sends it to as many other nodes as are to have it. Returns it if there is none to wait for.
     pub(super) fn keep(&mut self, record: ResultRecord, node: &Node) -> Option<Arc<ResultRecord>> {
-        let record = Arc::new(record);
+        self.place(Arc::new(record), node)
+    }
+
+    /// The same, for a result that nobody could take.
+    pub(super) fn again(&mut self, doc: DocId, epoch: Epoch, node: &Node) -> Option<Arc<ResultRecord>> {
+        let copying = self.under_way.remove(&(doc, epoch))?;
+        self.place(copying.record, node)
+    }
+
+    fn place(&mut self, record: Arc<ResultRecord>, node: &Node) -> Option<Arc<ResultRecord>> {
         let mut copying = Copying { record: record.clone(), missing: 0, asked: vec![self.plan.me], failed: Vec::new() };
         while copying.missing + 1 < self.plan.copies && self.ask_another(&mut copying, node) {
             copying.missing += 1;
         }
-        self.store(&record, &copying.asked);
-        if copying.missing == 0 {
-            return Some(record);
+        // The store says what is wrong with the disk. What it did not take is no copy: somebody else must have one.
+        if self.plan.results.put(&record, &copying.asked).is_err() {
+            copying.failed.push(self.plan.me);
+            if self.ask_another(&mut copying, node) {
+                copying.missing += 1;
+            }
         }
-        self.under_way.insert((record.doc, record.epoch), copying);
-        None
+        self.settle(copying)
     }
 
-    fn store(&self, record: &ResultRecord, holders: &[NodeId]) {
-        if let Err(error) = self.plan.results.put(record, holders) {
-            tracing::error!(document = %record.doc, %error, "cannot write a result to the data directory");
+    /// Returns the record if no copy is to be waited for. One that is nowhere is tried again: its document has not ended
+    /// before somebody has its result.
+    fn settle(&mut self, copying: Copying) -> Option<Arc<ResultRecord>> {
+        let (doc, epoch) = (copying.record.doc, copying.record.epoch);
+        if copying.missing == 0 {
+            if !copying.holders().is_empty() {
+                return Some(copying.record);
+            }
+            let orders = self.orders.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(HOMELESS).await;
+                orders.send(Order::Homeless { doc, epoch });
+            });
         }
+        self.under_way.insert((doc, epoch), copying);
+        None
     }
 
     /// Sends the record to the next node that should have it. False if there is none left.
@@ -128,16 +160,10 @@ impl Copies {
                 copying.missing += 1;
             }
             copying.failed.push(to);
-            let holders: Vec<NodeId> =
-                copying.asked.iter().copied().filter(|asked| !copying.failed.contains(asked)).collect();
-            self.plan.results.set_holders(doc, &holders);
+            self.plan.results.set_holders(doc, &copying.holders());
         }
         copying.missing -= 1;
-        if copying.missing == 0 {
-            return Some(copying.record);
-        }
-        self.under_way.insert((doc, epoch), copying);
-        None
+        self.settle(copying)
     }
 
     /// A holder is gone: whatever it had gets another copy, made by the first of its other holders.
@@ -295,3 +321,6 @@ async fn carry(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

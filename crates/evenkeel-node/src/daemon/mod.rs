@@ -33,7 +33,7 @@ use crate::api::types::{ErrorCode, Problem};
 use crate::api::{ApiSettings, EventLog, Token};
 use crate::config::Config;
 use crate::process::{self, Executor};
-use crate::store::{Payloads, Results};
+use crate::store::{Health, Payloads, Results};
 use copies::{Copies, Plan};
 use engine::{Engine, Orders, Signals};
 use news::{Figures, News};
@@ -74,6 +74,7 @@ pub struct Inner {
     network: Network,
     payloads: Arc<Payloads>,
     results: Arc<Results>,
+    health: Arc<Health>,
     executor: Arc<Executor>,
     plan: Plan,
     events: Arc<EventLog>,
@@ -148,8 +149,9 @@ impl Daemon {
         let generation = Generation(unix_micros() / 1000);
         let me = Origin { node: key.node_id(), generation };
         let store = || format!("cannot write to the data directory {}", data_dir.display());
-        let payloads = Arc::new(Payloads::create(&data_dir).with_context(store)?);
-        let results = Arc::new(Results::create(&data_dir).with_context(store)?);
+        let health = Arc::new(Health::default());
+        let payloads = Arc::new(Payloads::create(&data_dir, health.clone()).with_context(store)?);
+        let results = Arc::new(Results::create(&data_dir, health.clone()).with_context(store)?);
         let name = config.node.name_or_host();
 
         let listener = match http {
@@ -216,6 +218,7 @@ impl Daemon {
             network,
             payloads,
             results,
+            health,
             executor,
             plan,
             events,

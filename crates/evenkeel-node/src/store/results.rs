@@ -9,6 +9,7 @@ use evenkeel_core::docset::DocSet;
 use evenkeel_core::ids::{BatchId, DocId, DocNumber, Epoch, NodeId};
 use evenkeel_net::records::ResultRecord;
 
+use super::Health;
 use super::spool::{Extent, Spool};
 
 #[derive(Debug, Clone)]
@@ -24,14 +25,20 @@ struct Held {
 #[derive(Debug)]
 pub struct Results {
     spool: Spool,
+    health: Arc<Health>,
     held: Mutex<BTreeMap<DocId, Held>>,
     lists: Mutex<BTreeSet<Arc<[NodeId]>>>,
 }
 
 impl Results {
-    /// None yet; they will be in this directory.
-    pub fn create(directory: &Path) -> io::Result<Results> {
-        Ok(Results { spool: Spool::create(directory)?, held: Mutex::default(), lists: Mutex::default() })
+    /// None yet; they will be in this directory. `health` is told of every write.
+    pub fn create(directory: &Path, health: Arc<Health>) -> io::Result<Results> {
+        Ok(Results::in_spool(Spool::create(directory)?, health))
+    }
+
+    /// None yet; they will be in this spool.
+    pub(crate) fn in_spool(spool: Spool, health: Arc<Health>) -> Results {
+        Results { spool, health, held: Mutex::default(), lists: Mutex::default() }
     }
 
     /// Holds a result. Of two results of one document that of the lower epoch, then of the lower node, is kept, as in the
@@ -42,7 +49,8 @@ impl Results {
         if self.held().get(&record.doc).is_some_and(|held| (held.epoch, held.node) <= rank) {
             return Ok(());
         }
-        let extent = self.spool.append(&record.to_bytes().map_err(io::Error::other)?)?;
+        let bytes = record.to_bytes().map_err(io::Error::other)?;
+        let extent = self.health.note(self.spool.append(&bytes))?;
         let held = Held { extent, epoch: record.epoch, node: record.node, holders: self.list(holders) };
         self.held().insert(record.doc, held);
         Ok(())
@@ -129,7 +137,7 @@ mod tests {
     #[test]
     fn the_result_of_the_lower_epoch_stays() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Results::create(directory.path()).unwrap();
+        let store = Results::create(directory.path(), Arc::default()).unwrap();
         let doc = record(1, "").doc;
         assert_eq!(store.get(doc).unwrap(), None);
         for (epoch, stdout) in [(3, "third"), (2, "second"), (4, "fourth"), (2, "again")] {
