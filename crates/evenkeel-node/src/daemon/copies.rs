@@ -11,13 +11,21 @@ use evenkeel_net::{Network, PutResults};
 use tokio::sync::mpsc;
 
 use super::engine::{Order, Orders};
+use crate::seldom::Seldom;
 use crate::store::{Payloads, Results};
 
 /// Results sent to one peer at once.
 const GROUP: usize = 256;
 
-/// Time that a peer has to take results before another is asked: their documents hold slots meanwhile.
+/// Bytes after which a group is large enough: those at its front wait for all of it, and hold slots.
+const GROUP_BYTES: u64 = 4 << 20;
+
+/// Time that a peer has to take results before another is asked, their size aside: their documents hold slots meanwhile.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Bytes in a second that a peer takes at worst. A tenth of a 100 Mbit/s link: couriers to other peers, payloads and
+/// repairs share it.
+const WORST_RATE: u64 = 1 << 20;
 
 /// Time for which a peer that did not take results is passed over.
 const DISTRUST: Duration = Duration::from_secs(10);
@@ -42,6 +50,18 @@ impl Copying {
     }
 }
 
+/// Says that results go to another node: while one is out of reach, that is so for every group.
+#[derive(Default)]
+struct Detours(Seldom);
+
+impl Detours {
+    fn tell(&self, to: NodeId, reason: &dyn std::fmt::Display) {
+        if let Some(unsaid) = self.0.due() {
+            tracing::warn!(node = %to, unsaid, "results go to another node: {reason}");
+        }
+    }
+}
+
 /// Sends copies of results, and makes new ones when a holder is lost.
 pub(super) struct Copies {
     plan: Plan,
@@ -49,6 +69,7 @@ pub(super) struct Copies {
     under_way: BTreeMap<(DocId, Epoch), Copying>,
     couriers: BTreeMap<NodeId, mpsc::UnboundedSender<Arc<ResultRecord>>>,
     distrusted: BTreeMap<NodeId, Instant>,
+    detours: Arc<Detours>,
 }
 
 impl Copies {
@@ -62,7 +83,7 @@ impl Copies {
     ) -> Copies {
         let plan = Plan { me: node.me().node, copies, network, payloads, results };
         let (under_way, couriers, distrusted) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Copies { plan, orders, under_way, couriers, distrusted }
+        Copies { plan, orders, under_way, couriers, distrusted, detours: Arc::default() }
     }
 
     /// For planning repairs elsewhere.
@@ -134,7 +155,14 @@ impl Copies {
         let courier = self.couriers.entry(to).or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
             let header = PutResults { generation: node.me().generation };
-            tokio::spawn(carry(self.plan.network.clone(), to, header, receiver, self.orders.clone()));
+            let courier = Courier {
+                network: self.plan.network.clone(),
+                to,
+                header,
+                orders: self.orders.clone(),
+                detours: self.detours.clone(),
+            };
+            tokio::spawn(courier.carry(receiver));
             sender
         });
         // A courier lives as long as its sender.
@@ -298,26 +326,61 @@ impl Repair {
     }
 }
 
-/// Carries results to one peer: whatever has gathered while the last group was on its way goes together.
-async fn carry(
+/// Bytes of a record, nearly.
+fn size(record: &ResultRecord) -> u64 {
+    (record.stdout.bytes.len() + record.stderr.bytes.len()) as u64
+}
+
+/// Puts the first result, and what waits behind it, into a group. Returns its bytes.
+fn gather(
+    group: &mut Vec<Arc<ResultRecord>>,
+    first: Arc<ResultRecord>,
+    receiver: &mut mpsc::UnboundedReceiver<Arc<ResultRecord>>,
+) -> u64 {
+    let mut bytes = size(&first);
+    group.push(first);
+    while bytes < GROUP_BYTES
+        && group.len() < GROUP
+        && let Ok(next) = receiver.try_recv()
+    {
+        bytes += size(&next);
+        group.push(next);
+    }
+    bytes
+}
+
+/// Time that a peer has to take a group of so many bytes.
+fn patience(bytes: u64) -> Duration {
+    PATIENCE + Duration::from_secs_f64(bytes as f64 / WORST_RATE as f64)
+}
+
+/// Carries results to one peer.
+struct Courier {
     network: Network,
     to: NodeId,
     header: PutResults,
-    mut receiver: mpsc::UnboundedReceiver<Arc<ResultRecord>>,
     orders: Orders,
-) {
-    let mut group = Vec::new();
-    while receiver.recv_many(&mut group, GROUP).await > 0 {
-        let records: Vec<ResultRecord> = group.iter().map(|record| record.as_ref().clone()).collect();
-        let put = tokio::time::timeout(PATIENCE, network.put_results(to, header, &records)).await;
-        let success = matches!(put, Ok(Ok(())));
-        match put {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "results go to another node"),
-            Err(_) => tracing::warn!(node = %to, "results go to another node: this one did not take them in time"),
-        }
-        for record in group.drain(..) {
-            orders.send(Order::Copied { doc: record.doc, epoch: record.epoch, to, success });
+    detours: Arc<Detours>,
+}
+
+impl Courier {
+    /// Whatever has gathered while the last group was on its way goes together.
+    async fn carry(self, mut receiver: mpsc::UnboundedReceiver<Arc<ResultRecord>>) {
+        let to = self.to;
+        let mut group = Vec::new();
+        while let Some(first) = receiver.recv().await {
+            let bytes = gather(&mut group, first, &mut receiver);
+            let records: Vec<ResultRecord> = group.iter().map(|record| record.as_ref().clone()).collect();
+            let put = tokio::time::timeout(patience(bytes), self.network.put_results(to, self.header, &records)).await;
+            let success = matches!(put, Ok(Ok(())));
+            match put {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => self.detours.tell(to, &error),
+                Err(_) => self.detours.tell(to, &"this one did not take them in time"),
+            }
+            for record in group.drain(..) {
+                self.orders.send(Order::Copied { doc: record.doc, epoch: record.epoch, to, success });
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use super::super::service::Peers;
 use super::*;
 use crate::store::{Health, Spool};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(20);
 
 /// A network, and what it stores for its peers.
 struct Side {
@@ -60,7 +60,7 @@ impl Side {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, tells).await.expect("an order in time")
+        tokio::time::timeout(LONG, tells).await.expect("an order in time")
     }
 }
 
@@ -82,13 +82,34 @@ fn record(node: &Node) -> ResultRecord {
     }
 }
 
+#[test]
+fn groups_are_bounded_in_bytes_and_large_ones_have_longer() {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let node = Node::new(Origin { node: NodeId([1; 16]), generation: Generation(1) }, Settings::default(), false, 1);
+    let sized = |bytes: usize| {
+        let stdout = Captured { bytes: vec![0; bytes].into(), dropped: 0 };
+        Arc::new(ResultRecord { stdout, ..record(&node) })
+    };
+    let sizes = [1 << 20, 3 << 20, 100, 16 << 20, 100].into_iter().chain([0; 600]);
+    sizes.for_each(|bytes| sender.send(sized(bytes)).unwrap());
+    let mut groups = Vec::new();
+    while let Ok(first) = receiver.try_recv() {
+        let mut group = Vec::new();
+        let bytes = gather(&mut group, first, &mut receiver);
+        groups.push((group.len(), bytes));
+    }
+    assert_eq!(groups, [(2, 4 << 20), (2, (16 << 20) + 100), (256, 100), (256, 0), (89, 0)]);
+    assert_eq!(patience(0), PATIENCE);
+    assert_eq!(patience(32 << 20), PATIENCE + Duration::from_secs(32));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_result_that_its_node_cannot_write_gets_a_copy_elsewhere() {
     let mut a = Side::start("a", Vec::new()).await;
     let b = Side::start("b", vec![a.network.local_addr().to_string()]).await;
     let mut members = a.network.members();
     let met = members.wait_for(|members| members.live.contains_key(&b.me.node));
-    tokio::time::timeout(PATIENCE, met).await.expect("they meet").unwrap();
+    tokio::time::timeout(LONG, met).await.expect("they meet").unwrap();
 
     let health = Arc::new(Health::default());
     let broken = Arc::new(Results::in_spool(Spool::broken(), health.clone()));
