@@ -11,6 +11,7 @@
 mod attend;
 mod capture;
 mod document;
+mod environment;
 mod feed;
 mod fields;
 mod guardian;
