@@ -32,8 +32,8 @@ async fn goes_on(cluster: &Cluster) {
 /// Runs a command that must end by itself at once.
 fn outcome(arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String) {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let data = directory.path().to_str().expect("a plain name");
-    let mut call = command(["node", "--data-dir", data]);
+    let mut call = command(["node"]);
+    call.env("EVENKEEL_NODE__DATA_DIR", directory.path());
     let Output { status, stdout, stderr } =
         call.args(arguments).envs(settings.iter().copied()).output().expect("the program can be started");
     assert!(stdout.is_empty(), "{}", String::from_utf8_lossy(&stdout));
@@ -114,6 +114,21 @@ fn a_port_in_use_is_named() {
     let (status, said) = outcome(&["--listen", "127.0.0.1:0", "--http", &address], &[]);
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains(&address) && said.contains("TCP") && said.contains("--http"), "{said}");
+}
+
+#[tokio::test]
+async fn a_data_directory_in_use_is_named() {
+    let cluster = Cluster::start(&[1], &[]).await;
+    let data = cluster.directory().join("n1/data");
+    let data = data.to_str().expect("a plain name");
+    let call = tokio::task::spawn_blocking({
+        let data = data.to_owned();
+        move || outcome(&["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"], &[("EVENKEEL_NODE__DATA_DIR", &data)])
+    });
+    let (status, said) = call.await.expect("it ends");
+    assert_eq!(status, Some(1), "{said}");
+    let owner = format!("process {}:", cluster["n1"].pid());
+    assert!(said.contains(data) && said.contains(&owner) && said.contains("--data-dir"), "{said}");
 }
 
 #[test]

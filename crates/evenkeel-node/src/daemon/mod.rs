@@ -4,6 +4,7 @@ mod backend;
 mod copies;
 mod engine;
 mod gather;
+mod home;
 mod news;
 mod service;
 mod starter;
@@ -36,6 +37,7 @@ use crate::process::{self, Executor};
 use crate::store::{Health, Payloads, Results};
 use copies::{Copies, Plan};
 use engine::{Engine, Orders, Signals};
+use home::Home;
 use news::{Figures, News};
 use service::Peers;
 use starter::Starter;
@@ -129,6 +131,7 @@ pub struct Daemon {
 struct Tasks {
     engine: Option<JoinHandle<()>>,
     http: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    home: Option<Home>,
 }
 
 impl Daemon {
@@ -140,13 +143,13 @@ impl Daemon {
     pub async fn start(options: Options) -> anyhow::Result<Daemon> {
         let Options { config, keyring, token, http, keep_identity, outcomes, guardian } = options;
         let data_dir = config.node.data_dir_or_default();
-        std::fs::create_dir_all(&data_dir)
-            .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
+        let home = Home::take(data_dir.clone()).await?;
         let key_file = data_dir.join("node.key");
         // Without a seed there is nobody to catch up with: whoever comes, comes by himself.
         let returning = keep_identity && key_file.exists() && !config.network.seeds.is_empty();
         let key = if keep_identity { NodeKey::load_or_create(&key_file)? } else { NodeKey::generate()? };
-        let generation = Generation(unix_micros() / 1000);
+        let now = unix_micros() / 1000;
+        let generation = if keep_identity { home.generation(now)? } else { Generation(now) };
         let me = Origin { node: key.node_id(), generation };
         let store = || format!("cannot write to the data directory {}", data_dir.display());
         let health = Arc::new(Health::default());
@@ -234,7 +237,7 @@ impl Daemon {
             data_dir,
         });
         let daemon = Daemon { inner, tasks: Arc::default() };
-        daemon.tasks().engine = Some(engine);
+        *daemon.tasks() = Tasks { engine: Some(engine), http: None, home: Some(home) };
         if let Some(listener) = listener {
             daemon.serve(listener, &config, token);
         }
@@ -351,6 +354,8 @@ impl Daemon {
             let _ = task.await;
         }
         self.inner.network.shutdown().await;
+        // Last: the next node here must find nothing of this one at work.
+        self.tasks().home = None;
     }
 }
 
