@@ -106,6 +106,7 @@ impl Network {
             gossip: handle,
             interval: config.gossip_interval,
             own: advertised,
+            resolve: seeds::resolve,
         };
 
         let (leave, leaving) = oneshot::channel();
