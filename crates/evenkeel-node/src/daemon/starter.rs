@@ -1,6 +1,6 @@
 //! From a claim to a process: the batch's template, and the payload, from here or from a node that has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,14 +84,9 @@ impl Starter {
         if waiting.len() > 1 {
             return;
         }
-        let me = node.me().node;
         let batch = node.state().batch(segment.batch);
         let documents = batch.map_or(0, |batch| batch.description().documents_in(segment.segment));
-        let mut candidates = node.holders(segment.batch, segment.segment);
-        // Draining nodes are no candidates for new copies, but may have the only one.
-        candidates.extend(node.view().live.keys());
-        let mut seen = std::collections::BTreeSet::from([me]);
-        candidates.retain(|candidate| seen.insert(*candidate));
+        let candidates = sources(node, segment);
         let (network, payloads, orders) = (self.network.clone(), self.payloads.clone(), self.orders.clone());
         tokio::spawn(async move {
             let success = fetch(&network, &payloads, segment, documents, &candidates).await;
@@ -119,6 +114,16 @@ impl Starter {
         let place = waiting.iter().position(|claim| claim.doc == doc && claim.epoch == epoch)?;
         Some(never_ran(&waiting.remove(place)))
     }
+}
+
+/// The other nodes that may have a segment, those that should have it first.
+pub(super) fn sources(node: &Node, segment: SegmentId) -> Vec<NodeId> {
+    let mut sources = node.holders(segment.batch, segment.segment);
+    // Draining nodes are no candidates for new copies, but may have the only one.
+    sources.extend(node.view().live.keys());
+    let mut seen = BTreeSet::from([node.me().node]);
+    sources.retain(|source| seen.insert(*source));
+    sources
 }
 
 fn unstarted(claim: &Claim) -> Input {
