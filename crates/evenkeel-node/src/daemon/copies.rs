@@ -1,4 +1,5 @@
-//! Copies of payloads and results: where each goes when it is made, and again when a holder is lost.
+//! Copies of results: where each goes when it is made. What is to be made up for when holders come and go is told by
+//! `repair.rs`; this sees to it that it is done, one repair at a time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use evenkeel_core::Node;
 use evenkeel_core::ids::{DocId, Epoch, NodeId};
-use evenkeel_net::records::{ResultRecord, SegmentId};
+use evenkeel_net::records::ResultRecord;
 use evenkeel_net::{Network, PutResults};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::engine::{Order, Orders};
+use super::repair::{Occasion, Plan};
 use crate::seldom::Seldom;
 use crate::store::{Payloads, Results};
 
@@ -70,6 +73,17 @@ pub(super) struct Copies {
     couriers: BTreeMap<NodeId, mpsc::UnboundedSender<Arc<ResultRecord>>>,
     distrusted: BTreeMap<NodeId, Instant>,
     detours: Arc<Detours>,
+    repairing: Option<JoinHandle<()>>,
+    /// The membership has changed since the repair under way was planned.
+    repair_again: bool,
+}
+
+impl Drop for Copies {
+    fn drop(&mut self) {
+        if let Some(repairing) = &self.repairing {
+            repairing.abort();
+        }
+    }
 }
 
 impl Copies {
@@ -81,9 +95,17 @@ impl Copies {
         results: Arc<Results>,
         orders: Orders,
     ) -> Copies {
-        let plan = Plan { me: node.me().node, copies, network, payloads, results };
-        let (under_way, couriers, distrusted) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Copies { plan, orders, under_way, couriers, distrusted, detours: Arc::default() }
+        let plan = Plan::new(node.me().node, copies, network, payloads, results);
+        Copies {
+            plan,
+            orders,
+            under_way: BTreeMap::new(),
+            couriers: BTreeMap::new(),
+            distrusted: BTreeMap::new(),
+            detours: Arc::default(),
+            repairing: None,
+            repair_again: false,
+        }
     }
 
     /// For planning repairs elsewhere.
@@ -208,120 +230,28 @@ impl Copies {
         self.replenish(node);
     }
 
-    fn replenish(&self, node: &Node) {
-        let repair = self.plan.repair(false, node);
+    /// Makes up for copies that are missing, now or when the repair under way is over: it may be about to make them.
+    fn replenish(&mut self, node: &Node) {
+        if self.repairing.is_some() {
+            self.repair_again = true;
+            return;
+        }
+        let repair = self.plan.repair(Occasion::Change, node);
         if !repair.is_empty() {
             tracing::info!(items = repair.len(), "making copies of what has too few");
-            tokio::spawn(repair.run());
-        }
-    }
-}
-
-/// Finds out what must be copied anew.
-#[derive(Clone)]
-pub(super) struct Plan {
-    me: NodeId,
-    copies: usize,
-    network: Network,
-    payloads: Arc<Payloads>,
-    results: Arc<Results>,
-}
-
-impl Plan {
-    /// Takes a node off the lists of holders.
-    fn strike(&self, gone: NodeId) {
-        let others =
-            |holders: &[NodeId]| -> Vec<NodeId> { holders.iter().copied().filter(|holder| *holder != gone).collect() };
-        for (segment, holders) in self.payloads.entrusted() {
-            if holders.contains(&gone) {
-                self.payloads.set_holders(segment, others(&holders));
-            }
-        }
-        for (doc, holders) in self.results.held_by(|holders| holders.contains(&gone)) {
-            self.results.set_holders(doc, &others(&holders));
+            let orders = self.orders.clone();
+            self.repairing = Some(tokio::spawn(async move {
+                repair.run().await;
+                orders.send(Order::Repaired);
+            }));
         }
     }
 
-    /// What has to be copied so that everything has its copies again; if this node is `leaving`, without it.
-    pub(super) fn repair(&self, leaving: bool, node: &Node) -> Repair {
-        let stays = |holder: &NodeId| match *holder == self.me {
-            true => !leaving,
-            false => node.view().live.contains_key(holder),
-        };
-        // Of several holders the first makes the copy; one that leaves sees to what it holds itself.
-        let lacks = |holders: &[NodeId]| {
-            let staying: Vec<&NodeId> = holders.iter().filter(|holder| stays(holder)).collect();
-            staying.len() < self.copies && (leaving || staying.first() == Some(&&self.me))
-        };
-        let heir = |segment: SegmentId, holders: &[NodeId]| {
-            let candidates = node.holders(segment.batch, segment.segment);
-            candidates.into_iter().find(|candidate| stays(candidate) && !holders.contains(candidate))
-        };
-        let with = |holders: &[NodeId], heir: NodeId| -> Vec<NodeId> {
-            holders.iter().copied().filter(stays).chain([heir]).collect()
-        };
-        let mut payloads = Vec::new();
-        for (segment, holders) in self.payloads.entrusted() {
-            if lacks(&holders)
-                && let Some(heir) = heir(segment, &holders)
-            {
-                payloads.push((segment, heir, with(&holders, heir)));
-            }
-        }
-        let mut results: BTreeMap<(NodeId, Vec<NodeId>), Vec<DocId>> = BTreeMap::new();
-        for (doc, holders) in self.results.held_by(lacks) {
-            let segment = SegmentId { batch: doc.batch, segment: doc.number.segment() };
-            if let Some(heir) = heir(segment, &holders) {
-                results.entry((heir, with(&holders, heir))).or_default().push(doc);
-            }
-        }
-        let header = PutResults { generation: node.me().generation };
-        let stores = (self.payloads.clone(), self.results.clone());
-        Repair { network: self.network.clone(), stores, header, payloads, results }
-    }
-}
-
-/// Copies to be made.
-pub(super) struct Repair {
-    network: Network,
-    stores: (Arc<Payloads>, Arc<Results>),
-    header: PutResults,
-    payloads: Vec<(SegmentId, NodeId, Vec<NodeId>)>,
-    results: BTreeMap<(NodeId, Vec<NodeId>), Vec<DocId>>,
-}
-
-impl Repair {
-    fn is_empty(&self) -> bool {
-        self.payloads.is_empty() && self.results.is_empty()
-    }
-
-    fn len(&self) -> usize {
-        self.payloads.len() + self.results.values().map(Vec::len).sum::<usize>()
-    }
-
-    /// Makes them, one after the other, so that the cluster's work goes on beside.
-    pub(super) async fn run(self) {
-        let (payloads, results) = &self.stores;
-        for (segment, heir, holders) in &self.payloads {
-            let Ok(Some(found)) = payloads.get(*segment) else { continue };
-            match self.network.put_payloads(*heir, *segment, holders, &found).await {
-                Ok(()) => payloads.set_holders(*segment, holders.clone()),
-                Err(error) => {
-                    tracing::warn!(%error, batch = %segment.batch, "a segment has one copy less than it should")
-                }
-            }
-        }
-        for ((heir, holders), docs) in &self.results {
-            for docs in docs.chunks(GROUP) {
-                let records: Vec<ResultRecord> =
-                    docs.iter().filter_map(|doc| results.get(*doc).ok().flatten()).collect();
-                match self.network.put_results(*heir, self.header, &records).await {
-                    Ok(()) => docs.iter().for_each(|doc| results.set_holders(*doc, holders)),
-                    Err(error) => {
-                        tracing::warn!(%error, results = docs.len(), "results have one copy less than they should")
-                    }
-                }
-            }
+    /// The repair under way is over.
+    pub(super) fn repaired(&mut self, node: &Node) {
+        self.repairing = None;
+        if std::mem::take(&mut self.repair_again) {
+            self.replenish(node);
         }
     }
 }

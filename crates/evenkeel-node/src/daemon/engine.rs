@@ -40,6 +40,8 @@ pub(super) enum Order {
     Copied { doc: DocId, epoch: Epoch, to: NodeId, success: bool },
     /// A result that nobody could take, this node included, is to be tried again.
     Homeless { doc: DocId, epoch: Epoch },
+    /// The copies that were missing have been made, or not.
+    Repaired,
     /// Take a batch; the number of nodes that have it is the answer.
     Submit { batch: Batch, lengths: Vec<Length>, reply: oneshot::Sender<usize> },
     /// Answer a question about the state.
@@ -154,6 +156,7 @@ impl Engine {
                     self.step(input, out);
                 }
             }
+            Order::Repaired => self.copies.repaired(&self.node),
             Order::Homeless { doc, epoch } => {
                 if let Some(record) = self.copies.again(doc, epoch, &self.node) {
                     self.kept(&record, out);

@@ -6,9 +6,12 @@ mod engine;
 mod gather;
 mod home;
 mod news;
+mod repair;
 mod service;
 mod starter;
 mod status;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::collections::BTreeMap;
@@ -35,10 +38,11 @@ use crate::api::{ApiSettings, EventLog, Token};
 use crate::config::Config;
 use crate::process::{self, Executor};
 use crate::store::{Health, Payloads, Results};
-use copies::{Copies, Plan};
+use copies::Copies;
 use engine::{Engine, Orders, Signals};
 use home::Home;
 use news::{Figures, News};
+use repair::{Occasion, Plan};
 use service::Peers;
 use starter::Starter;
 use status::Oneself;
@@ -46,8 +50,11 @@ use status::Oneself;
 /// Time that processes have to end when the node stops at once.
 const STOP_GRACE: Duration = Duration::from_millis(500);
 
-/// Time that making new copies may take before a node leaves.
+/// Time that a leaving node has for making second copies. What only it has is not bound by it.
 const REPAIR_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Time after which a leaving node asks again whom it could not give the only copy of something.
+const REPAIR_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a daemon is started with.
 #[derive(Debug)]
@@ -326,13 +333,31 @@ impl Daemon {
             // The loop has ended without leaving: there is nothing more to wait for.
             Err(_) => 0,
         };
-        let plan = self.inner.plan.clone();
-        if let Some(repair) = self.ask(move |node| plan.repair(true, node)).await
-            && tokio::time::timeout(REPAIR_PATIENCE, repair.run()).await.is_err()
+        self.hand_on_sole_copies().await;
+        if let Some(repair) = self.plan_repair(Occasion::Leaving).await
+            && !matches!(tokio::time::timeout(REPAIR_PATIENCE, repair.run()).await, Ok(true))
         {
-            tracing::warn!("leaving before everything that only this node holds was copied");
+            tracing::warn!("leaving before everything that this node holds had all its copies elsewhere");
         }
         left_behind
+    }
+
+    /// Gives everything that nobody else has to somebody, however long that takes, as long as there is anybody to ask.
+    async fn hand_on_sole_copies(&self) {
+        while let Some(repair) = self.plan_repair(Occasion::LeavingSole).await
+            && !repair.is_empty()
+        {
+            tracing::info!(items = repair.len(), "handing on what only this node has");
+            if repair.run().await {
+                return;
+            }
+            tokio::time::sleep(REPAIR_PAUSE).await;
+        }
+    }
+
+    async fn plan_repair(&self, occasion: Occasion) -> Option<repair::Repair> {
+        let plan = self.inner.plan.clone();
+        self.ask(move |node| plan.repair(occasion, node)).await
     }
 
     /// Stops at once: ends the loop, kills processes, tells the others, ends all other tasks.

@@ -158,6 +158,10 @@ async fn place(inner: Arc<Inner>, id: SegmentId, bytes: SegmentBytes) -> Result<
             }
         }
     }
+    // It was stored here with those in mind that were to have it, and not all of them took it.
+    if holders.contains(&inner.me.node) {
+        inner.payloads.set_holders(id, holders);
+    }
     if stored == 0 {
         let message = "no node could store the payloads";
         return Err(Problem::new(ErrorCode::Unavailable, message).hint("look at the logs: is a disk full?"));

@@ -1,85 +1,28 @@
 //! What becomes of a result that its own node cannot write down.
 
-use evenkeel_core::Outbox;
-use evenkeel_core::change::Outcome;
-use evenkeel_core::ids::{Attempt, BatchId, DocNumber, Generation, Origin};
-use evenkeel_core::load::{Peer, View};
+use evenkeel_core::ids::{Generation, Origin};
+use evenkeel_core::load::View;
 use evenkeel_core::settings::Settings;
 use evenkeel_core::units::Micros;
-use evenkeel_core::{Input, Node};
-use evenkeel_net::records::{Captured, Exit};
-use evenkeel_net::{NetworkConfig, NodeKey};
+use evenkeel_core::{Input, Node, Outbox};
+use evenkeel_net::records::Captured;
 
-use super::super::service::Peers;
+use super::super::tests::{LONG, Side, record};
 use super::*;
 use crate::store::{Health, Spool};
 
-const LONG: Duration = Duration::from_secs(20);
-
-/// A network, and what it stores for its peers.
-struct Side {
-    me: Origin,
-    network: Network,
-    payloads: Arc<Payloads>,
-    results: Arc<Results>,
-    orders: Orders,
-    received: mpsc::UnboundedReceiver<Order>,
-    _directory: tempfile::TempDir,
-}
-
-impl Side {
-    async fn start(name: &str, seeds: Vec<String>) -> Side {
-        let directory = tempfile::tempdir().unwrap();
-        let key = NodeKey::generate().unwrap();
-        let me = Origin { node: key.node_id(), generation: Generation(1) };
-        let payloads = Arc::new(Payloads::create(directory.path(), Arc::default()).unwrap());
-        let results = Arc::new(Results::create(directory.path(), Arc::default()).unwrap());
-        let (sender, received) = mpsc::unbounded_channel();
-        let orders = Orders(sender);
-        let service =
-            Peers { me: me.node, orders: orders.clone(), payloads: payloads.clone(), results: results.clone() };
-        let mut config = NetworkConfig::new(name, key, me.generation);
-        config.gossip_interval = Duration::from_millis(50);
-        config.seeds = seeds;
-        let network = Network::start(config, Arc::new(service)).await.unwrap();
-        Side { me, network, payloads, results, orders, received, _directory: directory }
-    }
-
-    fn node(&self) -> Node {
-        Node::new(self.me, Settings { max_process: 1, ..Settings::default() }, false, 1)
-    }
-
-    /// What a courier, or time, has to tell next.
-    async fn next(&mut self) -> Order {
-        let tells = async {
-            loop {
-                match self.received.recv().await {
-                    Some(order @ (Order::Copied { .. } | Order::Homeless { .. })) => return order,
-                    Some(_) => {}
-                    None => panic!("the orders have ended"),
-                }
+/// What a courier, or time, has to tell next.
+async fn next(side: &mut Side) -> Order {
+    let tells = async {
+        loop {
+            match side.received.recv().await {
+                Some(order @ (Order::Copied { .. } | Order::Homeless { .. })) => return order,
+                Some(_) => {}
+                None => panic!("the orders have ended"),
             }
-        };
-        tokio::time::timeout(LONG, tells).await.expect("an order in time")
-    }
-}
-
-fn record(node: &Node) -> ResultRecord {
-    ResultRecord {
-        doc: DocId { batch: BatchId(1), number: DocNumber(5) },
-        epoch: Epoch(1),
-        attempt: Attempt(1),
-        node: node.me().node,
-        outcome: Outcome::Done,
-        exit: Exit::Status(0),
-        started_unix_micros: 1,
-        wall_micros: 2,
-        user_micros: 3,
-        system_micros: 4,
-        max_rss_bytes: 5,
-        stdout: Captured { bytes: "out".into(), dropped: 0 },
-        stderr: Captured::default(),
-    }
+        }
+    };
+    tokio::time::timeout(LONG, tells).await.expect("an order in time")
 }
 
 #[test]
@@ -107,9 +50,7 @@ fn groups_are_bounded_in_bytes_and_large_ones_have_longer() {
 async fn a_result_that_its_node_cannot_write_gets_a_copy_elsewhere() {
     let mut a = Side::start("a", Vec::new()).await;
     let b = Side::start("b", vec![a.network.local_addr().to_string()]).await;
-    let mut members = a.network.members();
-    let met = members.wait_for(|members| members.live.contains_key(&b.me.node));
-    tokio::time::timeout(LONG, met).await.expect("they meet").unwrap();
+    a.meets(&b).await;
 
     let health = Arc::new(Health::default());
     let broken = Arc::new(Results::in_spool(Spool::broken(), health.clone()));
@@ -121,12 +62,11 @@ async fn a_result_that_its_node_cannot_write_gets_a_copy_elsewhere() {
     assert!(health.trouble().is_some(), "and the node says why");
 
     // Nobody else is known yet. Then somebody is.
-    let Order::Homeless { doc, epoch } = a.next().await else { panic!("it is tried again") };
-    let peer = Peer { generation: b.me.generation, load: b.node().load() };
-    let view = View { live: [(b.me.node, peer)].into() };
+    let Order::Homeless { doc, epoch } = next(&mut a).await else { panic!("it is tried again") };
+    let view = View { live: [b.peer()].into() };
     node.step(Micros(1), Input::View(view), &mut Outbox::new());
     assert_eq!(copies.again(doc, epoch, &node), None);
-    let Order::Copied { doc, epoch, to, success } = a.next().await else { panic!("a copy is made") };
+    let Order::Copied { doc, epoch, to, success } = next(&mut a).await else { panic!("a copy is made") };
     assert_eq!((to, success), (b.me.node, true));
     assert_eq!(copies.copied(doc, epoch, to, success, &node).as_deref(), Some(&record));
     assert_eq!(b.results.get(doc).unwrap(), Some(record));
