@@ -189,6 +189,11 @@ async fn a_signal_drains_and_a_second_one_stops_at_once() {
     until("it to drain", PATIENCE, async || node.log().contains("a second signal stops at once").then_some(())).await;
     assert!(running.iter().all(Start::lives), "draining kills nothing");
     assert_eq!(node.ended(), None, "it waits for what it runs");
+    let ready = reqwest::get(format!("{}/readyz", node.api().base())).await.expect("an answer");
+    assert_eq!(ready.status().as_u16(), 503);
+    let refused = node.api().submit(&NewBatch::new(vec!["true".to_owned()]), &documents(1, "x")).await;
+    let refused = refused.expect_err("a draining node takes nothing").to_string();
+    assert!(refused.contains("this node is draining") && refused.contains("another node"), "{refused}");
     node.signal(Signal::TERM);
     let status = node.end(PATIENCE).await;
     assert!(status.success(), "{status}");

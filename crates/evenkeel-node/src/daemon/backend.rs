@@ -75,9 +75,7 @@ impl Backend for Daemon {
         if let Err(error) = Template::parse(&header.command) {
             return Err(Problem::new(ErrorCode::BadRequest, error.to_string()));
         }
-        if self.inner.is_leaving() {
-            return Err(Problem::new(ErrorCode::Unavailable, "this node is draining").hint("submit to another node"));
-        }
+        self.inner.stays().await?;
         Ok(Submission::new(self.inner.clone(), header.command, options, None))
     }
 
@@ -129,6 +127,7 @@ impl Backend for Daemon {
         if failed.is_empty() {
             return Err(Problem::new(ErrorCode::Conflict, format!("batch {id} has no failed documents")));
         }
+        self.inner.stays().await?;
         let (command, options) = (description.command.clone(), description.options.clone());
         let mut upload = Submission::new(self.inner.clone(), command, options, Some(id));
         let failed: Vec<DocNumber> = failed.iter().collect();
@@ -216,14 +215,12 @@ impl Backend for Daemon {
     }
 
     async fn ready(&self) -> Result<(), Problem> {
-        if self.inner.is_leaving() {
-            return Err(Problem::new(ErrorCode::Unavailable, "this node is draining"));
-        }
+        self.inner.stays().await?;
         if let Some(trouble) = self.inner.health.trouble() {
             return Err(Problem::new(ErrorCode::Unavailable, format!("cannot write to the data directory: {trouble}"))
                 .hint("make room, or look at the disk; documents go on, and their results to other nodes"));
         }
-        self.inner.ask(|_| ()).await
+        Ok(())
     }
 
     fn events(&self) -> Arc<EventLog> {

@@ -110,8 +110,12 @@ impl Inner {
         self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn is_leaving(&self) -> bool {
-        self.leave.borrow().is_some()
+    /// Refuses what a node that leaves does not take any more.
+    async fn stays(&self) -> Result<(), Problem> {
+        if self.ask(Node::is_draining).await? {
+            return Err(Problem::new(ErrorCode::Unavailable, "this node is draining").hint("ask another node"));
+        }
+        Ok(())
     }
 
     /// An id that no other submission has: a hash of the node, its generation and a counter.
@@ -320,26 +324,29 @@ impl Daemon {
 
     /// Gives everything away and waits until that is done: documents, and the only copies of payloads and results.
     /// Returns the number of documents that nobody could be given to.
-    pub async fn drain(&self) -> u64 {
+    ///
+    /// # Errors
+    /// As for [`Daemon::left`].
+    pub async fn drain(&self) -> anyhow::Result<u64> {
         self.inner.orders.input(Input::Drain(self.inner.me));
         self.left().await
     }
 
     /// Waits until this node has given everything away, at its own or somebody else's request.
-    pub async fn left(&self) -> u64 {
+    ///
+    /// # Errors
+    /// If its loop has ended without that: by a defect, or because the node was stopped.
+    pub async fn left(&self) -> anyhow::Result<u64> {
         let mut leave = self.inner.leave.clone();
-        let left_behind = match leave.wait_for(Option::is_some).await {
-            Ok(left_behind) => left_behind.unwrap_or(0),
-            // The loop has ended without leaving: there is nothing more to wait for.
-            Err(_) => 0,
-        };
+        let left_behind = leave.wait_for(Option::is_some).await.map(|left_behind| left_behind.unwrap_or(0));
+        let left_behind = left_behind.context("the node's loop has broken off; its heirs will claim what it had")?;
         self.hand_on_sole_copies().await;
         if let Some(repair) = self.plan_repair(Occasion::Leaving).await
             && !matches!(tokio::time::timeout(REPAIR_PATIENCE, repair.run()).await, Ok(true))
         {
             tracing::warn!("leaving before everything that this node holds had all its copies elsewhere");
         }
-        left_behind
+        Ok(left_behind)
     }
 
     /// Gives everything that nobody else has to somebody, however long that takes, as long as there is anybody to ask.

@@ -1,4 +1,4 @@
-//! Parts of daemons for tests of others: a network and stores, without a loop.
+//! Whole daemons, and parts of one for the tests of its other parts: a network and stores, without a loop.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use tokio::sync::mpsc;
 
 use super::engine::{Order, Orders};
 use super::service::Peers;
+use super::{Daemon, Options};
+use crate::config::Config;
 use crate::store::{Payloads, Results};
 
 /// Time after which a test that waits has failed.
@@ -82,4 +84,26 @@ pub(super) fn record(node: &Node) -> ResultRecord {
         stdout: Captured { bytes: "out".into(), dropped: 0 },
         stderr: Captured::default(),
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_loop_breaks_off_has_not_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = Config::default();
+    config.node.data_dir = Some(directory.path().to_owned());
+    config.network.listen.set_port(0);
+    let options = Options {
+        config,
+        keyring: None,
+        token: None,
+        http: false,
+        keep_identity: false,
+        outcomes: None,
+        guardian: None,
+    };
+    let daemon = Daemon::start(options).await.unwrap();
+    assert_eq!(daemon.ask::<()>(|_| panic!("as a defect would")).await, None);
+    let error = tokio::time::timeout(LONG, daemon.left()).await.expect("it is noticed").unwrap_err();
+    assert!(error.to_string().contains("broken off"), "{error}");
+    daemon.stop().await;
 }

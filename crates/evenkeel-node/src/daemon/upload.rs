@@ -113,6 +113,10 @@ impl Upload for Submission {
         if self.lengths.is_empty() {
             return Err(Problem::new(ErrorCode::BadRequest, "a batch without documents"));
         }
+        // One that began to drain since the upload began still gives everything away. One that has left does not.
+        if self.inner.leave.borrow().is_some() {
+            return Err(Problem::new(ErrorCode::Unavailable, "this node has left").hint("submit to another node"));
+        }
         let documents = self.lengths.len() as u32;
         let Submission { inner, batch, lengths, copies, .. } = self;
         let id = batch.id;

@@ -79,7 +79,7 @@ async fn serve(options: Options) -> CommandResult {
         }
     };
     daemon.stop().await;
-    match left {
+    match left.transpose()? {
         Some(0) => tracing::info!("left"),
         Some(documents) => tracing::warn!(documents, "left, and there was no node to take these documents"),
         None => tracing::warn!("stopped at once; heirs will claim what this node had"),
