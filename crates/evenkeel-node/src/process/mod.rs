@@ -14,6 +14,7 @@ mod document;
 mod environment;
 mod feed;
 mod fields;
+mod group;
 mod guardian;
 mod memory;
 mod placeholder;
