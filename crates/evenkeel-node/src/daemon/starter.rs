@@ -13,6 +13,7 @@ use evenkeel_net::{MAX_CAPTURE, Network};
 
 use super::engine::{Order, Orders, never_ran};
 use crate::process::{Executor, Job, Template};
+use crate::seldom::Seldom;
 use crate::store::{Payloads, SegmentBytes};
 
 /// Starts processes for claims.
@@ -24,11 +25,20 @@ pub(super) struct Starter {
     templates: BTreeMap<BatchId, Arc<Template>>,
     /// Claims that wait for the payloads of their segment.
     waiting: BTreeMap<SegmentId, Vec<Claim>>,
+    missing: Seldom,
 }
 
 impl Starter {
     pub(super) fn new(executor: Arc<Executor>, network: Network, payloads: Arc<Payloads>, orders: Orders) -> Starter {
-        Starter { executor, network, payloads, orders, templates: BTreeMap::new(), waiting: BTreeMap::new() }
+        Starter {
+            executor,
+            network,
+            payloads,
+            orders,
+            templates: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            missing: Seldom::default(),
+        }
     }
 
     /// Starts the claim's process, or begins to fetch its payload. Returns what to tell the core if neither can be.
@@ -98,7 +108,10 @@ impl Starter {
     pub(super) fn fetched(&mut self, segment: SegmentId, success: bool, node: &Node) -> Vec<Input> {
         let claims = self.waiting.remove(&segment).unwrap_or_default();
         if !success {
-            tracing::warn!(batch = %segment.batch, segment = %segment.segment, "no live node has these payloads; trying again");
+            let (batch, segment) = (segment.batch, segment.segment);
+            if let Some(unsaid) = self.missing.due() {
+                tracing::warn!(%batch, %segment, unsaid, "no live node has these payloads; trying again");
+            }
             return claims.iter().map(unstarted).collect();
         }
         claims.into_iter().filter_map(|claim| self.start(claim, node)).collect()
