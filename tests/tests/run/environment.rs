@@ -1,4 +1,6 @@
-//! What a document's process sees in its environment.
+//! What a document's process is given by its node.
+
+use std::process::Command;
 
 use evenkeel_tests::Scratch;
 
@@ -16,4 +18,17 @@ fn a_document_sees_what_it_is_and_no_secret() {
     for secret in ["SECRET", "TOKEN", "not-for-you", "nor-this-one", "or-this"] {
         assert!(!text.contains(secret), "{text}");
     }
+}
+
+#[test]
+fn the_soft_limit_of_open_files_does_not_bound_how_many_documents_run() {
+    let scratch = Scratch::new();
+    // Forty documents take more than eighty pipes.
+    let program = evenkeel_tests::path();
+    let mut call = Command::new("sh");
+    call.args(["-c", "ulimit -Sn 80; exec \"$0\" \"$@\""]).arg(program).current_dir(scratch.path());
+    let script = "echo {} >> started; while [ $(wc -l < started) -lt 40 ]; do sleep 0.05; done";
+    call.args(["run", "-j", "40", "--length", "1", "--", "sh", "-c", script, ":::"])
+        .args((0..40).map(|n| n.to_string()));
+    evenkeel_tests::Ended::of(call.output().expect("it can be started")).with(0);
 }
