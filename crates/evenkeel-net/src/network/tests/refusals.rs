@@ -236,9 +236,12 @@ async fn a_segment_that_is_not_whole_is_not_stored() {
         assert!(String::from_utf8_lossy(&answer).contains(said), "{}", String::from_utf8_lossy(&answer));
     }
     // One whose sender gives up is no whole one either, even if all of it has come.
-    let (mut send, mut receive) = rogue.connection.open_bi().await.unwrap();
-    send.write_all(&put(3, 3)).await.unwrap();
-    send.reset(quinn::VarInt::from_u32(2)).unwrap();
+    let (send, mut receive) = rogue.connection.open_bi().await.unwrap();
+    let mut send = crate::frames::FrameWriter::new(send, None);
+    let request = crate::request::Request::PutPayloads { segment: segment(0), holders: Vec::new(), documents: 3 };
+    send.write(&request).await.unwrap();
+    send.write(&crate::request::Part::Payloads(payloads(3, 10).into())).await.unwrap();
+    drop(send);
     assert!(soon("an answer", receive.read_to_end(1000)).await.is_err(), "an answer that was not given has no end");
     assert!(a.service.segments.lock().unwrap().is_empty());
     unharmed(&a, &b).await;
