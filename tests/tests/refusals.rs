@@ -32,8 +32,8 @@ async fn goes_on(cluster: &Cluster) {
 /// Runs a command that must end by itself at once.
 fn outcome(arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String) {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let data = directory.path().to_str().expect("a plain name");
-    let mut call = command(["node", "--data-dir", data]);
+    let mut call = command(["node"]);
+    call.env("EVENKEEL_NODE__DATA_DIR", directory.path());
     let Output { status, stdout, stderr } =
         call.args(arguments).envs(settings.iter().copied()).output().expect("the program can be started");
     assert!(stdout.is_empty(), "{}", String::from_utf8_lossy(&stdout));
@@ -116,6 +116,21 @@ fn a_port_in_use_is_named() {
     assert!(said.contains(&address) && said.contains("TCP") && said.contains("--http"), "{said}");
 }
 
+#[tokio::test]
+async fn a_data_directory_in_use_is_named() {
+    let cluster = Cluster::start(&[1], &[]).await;
+    let data = cluster.directory().join("n1/data");
+    let data = data.to_str().expect("a plain name");
+    let call = tokio::task::spawn_blocking({
+        let data = data.to_owned();
+        move || outcome(&["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"], &[("EVENKEEL_NODE__DATA_DIR", &data)])
+    });
+    let (status, said) = call.await.expect("it ends");
+    assert_eq!(status, Some(1), "{said}");
+    let owner = format!("process {}:", cluster["n1"].pid());
+    assert!(said.contains(data) && said.contains(&owner) && said.contains("--data-dir"), "{said}");
+}
+
 #[test]
 fn an_unknown_key_is_refused_with_the_nearest_known_one() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -174,6 +189,11 @@ async fn a_signal_drains_and_a_second_one_stops_at_once() {
     until("it to drain", PATIENCE, async || node.log().contains("a second signal stops at once").then_some(())).await;
     assert!(running.iter().all(Start::lives), "draining kills nothing");
     assert_eq!(node.ended(), None, "it waits for what it runs");
+    let ready = reqwest::get(format!("{}/readyz", node.api().base())).await.expect("an answer");
+    assert_eq!(ready.status().as_u16(), 503);
+    let refused = node.api().submit(&NewBatch::new(vec!["true".to_owned()]), &documents(1, "x")).await;
+    let refused = refused.expect_err("a draining node takes nothing").to_string();
+    assert!(refused.contains("this node is draining") && refused.contains("another node"), "{refused}");
     node.signal(Signal::TERM);
     let status = node.end(PATIENCE).await;
     assert!(status.success(), "{status}");
@@ -182,6 +202,32 @@ async fn a_signal_drains_and_a_second_one_stops_at_once() {
     assert_eq!(own.len(), 2);
     gone(&own).await;
     assert!(others.iter().all(Start::lives));
+}
+
+#[tokio::test]
+async fn what_a_stopped_node_was_running_is_no_failure() {
+    let mut cluster = Cluster::start(&[2, 8], &[]).await;
+    let starts = Starts::new(&cluster.directory().join("starts"));
+    let go = cluster.directory().join("go");
+    let script = format!("while [ ! -e '{}' ]; do sleep 0.02; done", go.display());
+    let batch = NewBatch::new(starts.command(&script));
+    let api = cluster["n2"].api().clone();
+    let batch = api.submit(&batch, &documents(10, "x")).await.expect("a batch is accepted").batch;
+    let running = running(&starts, 10).await;
+    let node = &mut cluster["n1"];
+    node.signal(Signal::TERM);
+    until("it to drain", PATIENCE, async || node.log().contains("a second signal stops at once").then_some(())).await;
+    node.signal(Signal::TERM);
+    node.end(PATIENCE).await;
+    let own: Vec<Start> = running.into_iter().filter(|start| start.node == "n1").collect();
+    assert_eq!(own.len(), 2);
+    gone(&own).await;
+    std::fs::write(&go, "").expect("a file can be written");
+    let status = until("all to end", PATIENCE, async || {
+        api.batch(batch).await.ok().filter(|status| status.state == BatchState::Finished)
+    })
+    .await;
+    assert_eq!((status.done, status.failed), (10, 0));
 }
 
 #[tokio::test]

@@ -84,7 +84,10 @@ impl Answerer {
                 self.refusals.refuse(&peer, &format!("it sent {error}"));
                 let _ = send.write(&Part::Refused(Refusal(format!("malformed request: {error}")))).await;
             }
-            Err(Broken::Frame(error)) => tracing::debug!(%peer, %error, "a request was not finished"),
+            Err(Broken::Frame(error)) => {
+                tracing::debug!(%peer, %error, "a request was not finished");
+                return;
+            }
         }
         send.finish();
     }
@@ -92,8 +95,8 @@ impl Answerer {
     async fn serve(&self, peer: NodeId, send: &mut FrameWriter, receive: &mut FrameReader) -> Result<(), Broken> {
         let Some(request) = receive.next().await? else { return Ok(()) };
         match request {
-            Request::PutPayloads { segment, holders } => {
-                self.take_payloads(peer, segment, holders, receive).await?;
+            Request::PutPayloads { segment, holders, documents } => {
+                self.take_payloads(peer, segment, holders, documents, receive).await?;
                 send.write(&Part::Done).await?;
             }
             Request::GetPayloads { segment } => match self.service.get_payloads(peer, segment).await? {
@@ -122,20 +125,27 @@ impl Answerer {
         peer: NodeId,
         segment: SegmentId,
         holders: Vec<NodeId>,
+        documents: u32,
         receive: &mut FrameReader,
     ) -> Result<(), Broken> {
         let _turn = self.segments.acquire().await.map_err(|_| refused("this node is stopping"))?;
         let (mut payloads, mut bytes) = (Vec::new(), 0);
+        if documents > SEGMENT_DOCUMENTS {
+            return Err(refused(format!("a segment has at most {SEGMENT_DOCUMENTS} documents")));
+        }
         while let Some(part) = receive.next().await? {
             let Part::Payloads(group) = part else { return Err(refused("payloads were to follow")) };
             bytes += group.iter().map(|payload| payload.size() as u64).sum::<u64>();
             payloads.extend(group.into_owned());
-            if payloads.len() > SEGMENT_DOCUMENTS as usize {
-                return Err(refused(format!("a segment has at most {SEGMENT_DOCUMENTS} documents")));
+            if payloads.len() > documents as usize {
+                return Err(refused(format!("more payloads came than the {documents} announced")));
             }
             if bytes > self.max_segment_bytes {
                 return Err(refused(format!("a segment has at most {} bytes here", self.max_segment_bytes)));
             }
+        }
+        if payloads.len() != documents as usize {
+            return Err(refused(format!("{} payloads came, of {documents}", payloads.len())));
         }
         Ok(self.service.put_payloads(peer, segment, holders, payloads).await?)
     }

@@ -44,7 +44,7 @@ impl Asker {
         holders: &[NodeId],
         payloads: &[Payload],
     ) -> Result<(), RequestError> {
-        let request = Request::PutPayloads { segment, holders: holders.to_vec() };
+        let request = Request::PutPayloads { segment, holders: holders.to_vec(), documents: payloads.len() as u32 };
         let asking = self.ask(to, "storing payloads at node", &request).await?;
         asking.put(payloads).await
     }

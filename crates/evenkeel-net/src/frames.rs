@@ -106,16 +106,30 @@ impl FrameReader {
     }
 }
 
-/// Writes frames to a stream.
+/// Code of a stream that was given up before its end.
+const GIVEN_UP: VarInt = VarInt::from_u32(2);
+
+/// Writes frames to a stream. Dropped without having been finished, it tells the peer that the rest will not come: what
+/// was cut off must never look whole.
 pub(crate) struct FrameWriter {
     stream: SendStream,
     patience: Option<Duration>,
+    finished: bool,
+}
+
+impl Drop for FrameWriter {
+    fn drop(&mut self) {
+        // Without this the stream would be finished. It fails if the peer has stopped it, and then there is nobody to tell.
+        if !self.finished {
+            let _ = self.stream.reset(GIVEN_UP);
+        }
+    }
 }
 
 impl FrameWriter {
     /// Writes to `stream`.
     pub(crate) fn new(stream: SendStream, patience: Option<Duration>) -> FrameWriter {
-        FrameWriter { stream, patience }
+        FrameWriter { stream, patience, finished: false }
     }
 
     /// Writes one frame, at the pace of the peer.
@@ -132,6 +146,7 @@ impl FrameWriter {
 
     /// Ends the stream; what has been written still arrives.
     pub(crate) fn finish(&mut self) {
+        self.finished = true;
         // It fails if the peer has stopped the stream, and then it knows.
         let _ = self.stream.finish();
     }

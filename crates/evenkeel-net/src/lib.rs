@@ -38,4 +38,4 @@ pub use network::Network;
 pub use secret::{Keyring, Secret};
 pub use service::{PutResults, Refusal, Service};
 pub use traffic::Traffic;
-pub use wire::MAX_FRAME;
+pub use wire::{MAX_CAPTURE, MAX_FRAME, MAX_PAYLOAD, MAX_REASON};

@@ -106,6 +106,7 @@ impl Network {
             gossip: handle,
             interval: config.gossip_interval,
             own: advertised,
+            resolve: seeds::resolve,
         };
 
         let (leave, leaving) = oneshot::channel();
@@ -128,7 +129,11 @@ impl Network {
         };
         let thread = std::thread::Builder::new()
             .name("evenkeel-net".to_owned())
-            .spawn(move || runtime.block_on(main))
+            .spawn(move || {
+                runtime.block_on(main);
+                // The system may take minutes over the name of a seed. Nobody waits for the answer any more.
+                runtime.shutdown_background();
+            })
             .map_err(StartError::Thread)?;
 
         tracing::info!(%node, listen = %local, advertise = %advertised, "network started");

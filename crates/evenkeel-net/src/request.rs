@@ -27,6 +27,8 @@ pub(crate) enum Request {
         segment: SegmentId,
         /// All nodes that are to have a copy.
         holders: Vec<NodeId>,
+        /// How many documents it has: fewer payloads are a segment that was cut off.
+        documents: u32,
     },
     /// Send the payloads of this segment.
     GetPayloads { segment: SegmentId },

@@ -3,7 +3,9 @@
 //! A seed that is down at start is dialled until it answers; one that has been lost is dialled again, so that parts of a
 //! cluster that were cut off from each other meet again. Host names are resolved anew each time.
 
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,28 +51,40 @@ pub(crate) struct Pursuit {
     pub(crate) interval: Duration,
     /// Where this node is dialled.
     pub(crate) own: SocketAddr,
+    pub(crate) resolve: Resolve,
 }
 
 impl Pursuit {
-    /// Pursues one seed for ever; ends only if it is this node itself.
+    /// Pursues one seed for ever; ends only if it is this node's own address.
     pub(crate) async fn run(self, seed: String) {
         let mut said: Option<Instant> = None;
+        let mut reached = false;
         loop {
             match self.find(&seed).await {
-                Ok(found) => {
-                    if found.is_empty() {
-                        tracing::debug!(seed, "this seed is the node itself");
+                Ok(found) if found.is_empty() => {
+                    tracing::debug!(seed, "this seed is the node itself");
+                    if seed.parse::<SocketAddr>().is_ok() {
                         return;
                     }
-                    tracing::info!(seed, "reached seed");
+                    // A name may stand for all nodes of a cluster, of which this is the first: others will come.
+                    tokio::time::sleep(WATCH).await;
+                }
+                Ok(found) => {
+                    // Names are resolved again while all goes well: that is no news.
+                    if reached {
+                        tracing::debug!(seed, "reached seed again");
+                    } else {
+                        tracing::info!(seed, "reached seed");
+                    }
                     said = None;
-                    self.watch(&found).await;
+                    reached = self.watch(&found).await;
                 }
                 Err(reason) => {
                     if said.is_none_or(|said| said.elapsed() >= REPEAT) {
                         tracing::warn!(seed, "seed cannot be reached: {reason}; trying for ever");
                         said = Some(Instant::now());
                     }
+                    reached = false;
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -79,8 +93,7 @@ impl Pursuit {
 
     /// Finds the nodes behind a seed, and makes this node known to them. None: they are this node.
     async fn find(&self, seed: &str) -> Result<Vec<NodeId>, String> {
-        let addresses: Vec<SocketAddr> =
-            tokio::net::lookup_host(seed).await.map_err(|error| error.to_string())?.collect();
+        let addresses = (self.resolve)(seed.to_owned()).await.map_err(|error| error.to_string())?;
         let mut found = Vec::new();
         let mut failure = None;
         for address in &addresses {
@@ -114,17 +127,29 @@ impl Pursuit {
         }
     }
 
-    /// Waits until one of the nodes is no longer a live member, or the name is to be resolved again.
-    async fn watch(&self, found: &[NodeId]) {
+    /// Waits until one of the nodes is no longer a live member, or the name is to be resolved again. Whether all live.
+    async fn watch(&self, found: &[NodeId]) -> bool {
         let until = Instant::now() + RESOLVE;
         while Instant::now() < until {
             tokio::time::sleep(WATCH).await;
             let members = self.members.borrow();
             if found.iter().any(|node| !members.live.contains_key(node)) {
-                return;
+                return false;
             }
         }
+        true
     }
+}
+
+/// Finds the addresses of a host name and port.
+pub(crate) type Resolve = fn(String) -> Resolved;
+
+/// The addresses, once they are found.
+pub(crate) type Resolved = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
+/// As the system does.
+pub(crate) fn resolve(seed: String) -> Resolved {
+    Box::pin(async move { Ok(tokio::net::lookup_host(seed).await?.collect()) })
 }
 
 #[cfg(test)]

@@ -16,8 +16,21 @@ use evenkeel_core::units::Length;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Most bytes of a frame's body.
-pub const MAX_FRAME: usize = 32 << 20;
+/// Most bytes of a frame's body: two outputs of 16 MiB each, which is a good deal of text, and what goes with them.
+pub const MAX_FRAME: usize = (32 << 20) + FRAME_REST;
+
+/// Bytes of a frame left to everything but outputs and payloads: a record's other fields take about a hundred, the
+/// reason why a process did not start at most [`MAX_REASON`]. The rest is for what later versions may add.
+const FRAME_REST: usize = 1 << 20;
+
+/// Most bytes that may be kept of one stream of a process: a record holds two, and must fit into a frame.
+pub const MAX_CAPTURE: u64 = ((MAX_FRAME - FRAME_REST) / 2) as u64;
+
+/// Most bytes of one payload: it travels in one frame.
+pub const MAX_PAYLOAD: u64 = (MAX_FRAME - FRAME_REST) as u64;
+
+/// Most bytes of the reason why a process did not start. It may quote the command, and with it the payload.
+pub const MAX_REASON: usize = 4 << 10;
 
 /// Bytes before a frame's body.
 pub(crate) const HEADER: usize = 4;

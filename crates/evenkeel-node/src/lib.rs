@@ -7,4 +7,5 @@ pub mod api;
 pub mod config;
 pub mod daemon;
 pub mod process;
+mod seldom;
 pub mod store;

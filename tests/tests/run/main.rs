@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod endings;
+mod environment;
 mod files;
 mod inputs;
 mod resume;

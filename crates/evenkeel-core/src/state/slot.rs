@@ -80,18 +80,25 @@ impl Slot {
     }
 }
 
+impl Entry {
+    /// The order of the lattice: of two entries of one document the greater is what all replicas come to.
+    pub fn compare(&self, other: &Entry) -> Ordering {
+        let rank = |entry: &Entry| {
+            let node = Reverse(entry.node);
+            match entry.status {
+                Status::Given => (0, entry.epoch.0, 0, node),
+                Status::Claimed => (0, entry.epoch.0, 1, node),
+                Status::Ended(outcome) => (1 + height(outcome), u32::MAX - entry.epoch.0, 0, node),
+            }
+        };
+        rank(self).cmp(&rank(other))
+    }
+}
+
 impl NodeTable {
     /// The order of the lattice.
     pub(super) fn compare(&self, a: Slot, b: Slot) -> Ordering {
-        let rank = |slot: Slot| {
-            let node = Reverse(self.id(slot.node));
-            match slot.status {
-                Status::Given => (0, slot.epoch.0, 0, node),
-                Status::Claimed => (0, slot.epoch.0, 1, node),
-                Status::Ended(outcome) => (1 + height(outcome), u32::MAX - slot.epoch.0, 0, node),
-            }
-        };
-        rank(a).cmp(&rank(b))
+        self.entry(a).compare(&self.entry(b))
     }
 
     pub(super) fn entry(&self, slot: Slot) -> Entry {

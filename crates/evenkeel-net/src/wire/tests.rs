@@ -119,7 +119,7 @@ fn segment() -> SegmentId {
 
 fn requests() -> Vec<Request> {
     vec![
-        Request::PutPayloads { segment: segment(), holders: vec![NODE] },
+        Request::PutPayloads { segment: segment(), holders: vec![NODE], documents: 3 },
         Request::GetPayloads { segment: segment() },
         Request::PutResults { header: PutResults { generation: Generation(9) } },
         Request::GetResults { batch: BATCH, wanted: docs() },
@@ -197,13 +197,27 @@ fn a_group_has_the_bytes_of_what_it_is_read_as() {
 
 #[test]
 fn frames_are_no_larger_than_they_may_be() {
-    assert_eq!(body_size([0x02, 0, 0, 0]), Ok(MAX_FRAME));
-    assert_eq!(body_size([0x02, 0, 0, 1]), Err(WireError::TooLarge(MAX_FRAME as u64 + 1)));
+    assert_eq!(body_size([0x02, 0x10, 0, 0]), Ok(MAX_FRAME));
+    assert_eq!(body_size([0x02, 0x10, 0, 1]), Err(WireError::TooLarge(MAX_FRAME as u64 + 1)));
     assert_eq!(body_size([0xff; 4]), Err(WireError::TooLarge(u64::from(u32::MAX))));
     let mut buffer = BytesMut::from(&b"before"[..]);
     let large = Part::Explanation(Some("x".repeat(MAX_FRAME)));
     assert!(matches!(append_frame(&mut buffer, &large), Err(WireError::TooLarge(_))));
     assert_eq!(buffer, b"before"[..]);
+}
+
+#[test]
+fn the_largest_record_and_the_largest_payload_fit_into_a_frame() {
+    let zeros = |bytes: u64| Bytes::from(vec![0; bytes as usize]);
+    let Part::Results(results) = &parts()[1] else { unreachable!() };
+    let most = || Captured { bytes: zeros(MAX_CAPTURE), dropped: u64::MAX };
+    let exit = Exit::NotStarted("x".repeat(MAX_REASON));
+    let record = ResultRecord { exit, stdout: most(), stderr: most(), ..results[0].clone() };
+    let mut buffer = BytesMut::new();
+    append_frame(&mut buffer, &ResultRecord::part(std::slice::from_ref(&record))).unwrap();
+    assert_eq!(ResultRecord::from_bytes(&record.to_bytes().unwrap()), Ok(record));
+    let payload = Payload { number: DocNumber(u32::MAX), bytes: zeros(MAX_PAYLOAD) };
+    append_frame(&mut buffer, &Payload::part(&[payload])).unwrap();
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub struct Document {
     pub length: Length,
 }
 
-/// An upload under way. Dropped before [`Upload::finish`], it leaves nothing behind.
+/// An upload under way. Dropped before [`Upload::finish`], no batch comes of it.
 pub trait Upload: Send + 'static {
     /// Takes the next documents, in order. Returns when there is room for more: this is the back-pressure.
     fn push(&mut self, documents: Vec<Document>) -> impl Future<Output = Result<(), Problem>> + Send;

@@ -15,6 +15,15 @@ use super::{ApiSettings, document};
 /// What a client that has the first line wrong should know.
 const FIRST_LINE: &str = r#"the first line is the header, {"command": ["sha256sum", "{}"]} for example"#;
 
+/// Most bytes of a command, each word with one more for its end. Every node keeps it as long as the batch, and sends it
+/// within one message; Linux gives a process about twice as much, its environment included.
+pub const MAX_COMMAND: usize = 1 << 20;
+
+/// Bytes of a command as they count against [`MAX_COMMAND`].
+pub fn command_bytes(command: &[String]) -> usize {
+    command.iter().map(|word| word.len() + 1).sum()
+}
+
 /// Every parameter. `command` is repeated: a word of the command each.
 const PARAMETERS: [&str; 7] = ["command", "retries", "backoff", "timeout", "allocate", "capture", "documents"];
 
@@ -85,6 +94,11 @@ pub(super) fn check(header: &NewBatch, settings: &ApiSettings) -> Result<(), Pro
     if header.command.iter().any(|word| word.contains('\0')) {
         return bad("the command holds a NUL character, which no process can be given");
     }
+    let bytes = command_bytes(&header.command);
+    if bytes > MAX_COMMAND {
+        let message = format!("a command of {bytes} bytes, and {MAX_COMMAND} are the most");
+        return Err(Problem::new(ErrorCode::TooLarge, message).hint("put the text into a file, or into the documents"));
+    }
     if header.options.timeout.is_some_and(|timeout| timeout.is_zero()) {
         return bad("a timeout of 0 would kill every document: leave it out for none");
     }
@@ -132,5 +146,28 @@ fn unknown(name: &str) -> Problem {
     match PARAMETERS.iter().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name))) {
         Some(nearest) if strsim::jaro(nearest, name) > 0.7 => problem.hint(format!("did you mean {nearest:?}?")),
         _ => problem.hint(format!("there are {}", PARAMETERS.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_command_has_a_limit_also_in_words() {
+        let settings = ApiSettings::new(&Config::default(), None);
+        let check = |command: Vec<String>| check(&NewBatch::new(command), &settings);
+        let long = |bytes| vec!["echo".to_owned(), "x".repeat(bytes)];
+        assert_eq!(check(long(MAX_COMMAND - 6)), Ok(()));
+        let mut empty = long(1);
+        empty.extend(vec![String::new(); MAX_COMMAND]);
+        for command in [long(MAX_COMMAND - 5), empty] {
+            let problem = check(command).unwrap_err();
+            assert!(
+                problem.error == ErrorCode::TooLarge && problem.message.contains("1048576 are the most"),
+                "{problem}"
+            );
+        }
     }
 }

@@ -5,6 +5,8 @@
 use std::fmt::{self, Display, Write};
 use std::time::Duration;
 
+use evenkeel_core::ids::NodeId;
+
 use super::types::NodeState;
 
 /// Upper bounds of the duration histogram's buckets, in seconds: documents last from milliseconds to hours.
@@ -62,8 +64,8 @@ pub struct Snapshot {
     pub duplicates: u64,
     /// Documents that this node claimed from dead ones.
     pub taken_over: u64,
-    /// Name and state of every node.
-    pub peers: Vec<(String, NodeState)>,
+    /// Id, name and state of every node.
+    pub peers: Vec<(NodeId, String, NodeState)>,
     /// How often a node that was held dead turned out to be alive.
     pub false_deaths: u64,
     /// Bytes of gossip sent.
@@ -159,9 +161,11 @@ impl Snapshot {
 
     fn write_cluster(&self, out: &mut String) -> fmt::Result {
         family(out, "peer_state", "gauge", "1 for the state in which this node holds a node.")?;
-        for (peer, held) in &self.peers {
+        for (node, peer, held) in &self.peers {
+            // Names need not differ, and samples must.
+            let node = node.to_string();
             for state in NodeState::ALL {
-                let labels = [("peer", peer.as_str()), ("state", state.as_str())];
+                let labels = [("node", node.as_str()), ("peer", peer.as_str()), ("state", state.as_str())];
                 sample(out, "peer_state", &labels, u8::from(state == *held))?;
             }
         }
@@ -225,8 +229,12 @@ mod tests {
 
     #[test]
     fn every_family_is_declared_once_before_its_samples() {
-        let peers = vec![("a \"quoted\\\nname".to_owned(), NodeState::Suspect)];
+        let name = "a \"quoted\\\nname".to_owned();
+        let peers = [1, 2].map(|id| (NodeId([id; 16]), name.clone(), NodeState::Suspect)).to_vec();
         let text = Snapshot { peers, moved: vec![("dry", 3)], ..Snapshot::default() }.to_prometheus();
+        let mut samples: Vec<&str> = text.lines().map(|line| line.rsplit_once(' ').expect("a value").0).collect();
+        samples.sort_unstable();
+        assert!(samples.windows(2).all(|pair| pair[0] != pair[1]), "a sample twice in\n{text}");
         let mut declared: Vec<&str> = Vec::new();
         for line in text.lines() {
             if let Some(family) = line.strip_prefix("# TYPE ") {
@@ -238,7 +246,7 @@ mod tests {
                 assert!(declared.last().is_some_and(|family| name.starts_with(family)), "{line}");
             }
         }
-        assert!(text.contains(r#"evenkeel_peer_state{peer="a \"quoted\\\nname",state="suspect"} 1"#), "{text}");
+        assert!(text.contains(r#",peer="a \"quoted\\\nname",state="suspect"} 1"#), "{text}");
         assert!(text.contains(r#"evenkeel_documents_moved_total{reason="dry"} 3"#), "{text}");
     }
 }

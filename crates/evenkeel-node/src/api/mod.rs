@@ -35,6 +35,7 @@ use crate::config::Config;
 
 pub use backend::{Backend, Document, Results, Upload, Wanted};
 pub use event_log::EventLog;
+pub use header::{MAX_COMMAND, command_bytes};
 pub use metrics::{Histogram, Snapshot};
 pub use serve::serve;
 pub use token::{Token, TokenError};

@@ -12,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::seldom::Seldom;
+
 /// Connections at the same time; further ones wait to be accepted.
 const CONNECTIONS: usize = 1_024;
 
@@ -32,6 +34,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
     let (stop, stopped) = watch::channel(());
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
+    let refused = Seldom::default();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -48,7 +51,9 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept HTTP connections; trying on");
+                if let Some(unsaid) = refused.due() {
+                    tracing::warn!(%error, unsaid, "cannot accept HTTP connections; trying on");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use evenkeel_core::settings::{Averaging, Metric, Partition};
+use evenkeel_net::{MAX_CAPTURE, MAX_PAYLOAD};
 use tracing_subscriber::EnvFilter;
 
 use super::value::Value;
@@ -59,9 +60,9 @@ pub(super) const KEYS: &[Key] = &[
     key!(balance.takeover_delay, |value| value.duration(MILLISECOND..=HOUR)),
     key!(balance.minority_delay, |value| value.duration_or_never(SECOND..=HOUR * 24 * 7)),
     key!(processes.nice, |value| value.integer(0..=19)),
-    key!(processes.capture, |value| value.bytes(0..=1 << 30)),
-    key!(processes.capture_max, |value| value.bytes(0..=1 << 30)),
-    key!(documents.max_payload, |value| value.bytes(1..=1 << 30)),
+    key!(processes.capture, |value| value.bytes(0..=MAX_CAPTURE)),
+    key!(processes.capture_max, |value| value.bytes(0..=MAX_CAPTURE)),
+    key!(documents.max_payload, |value| value.bytes(1..=MAX_PAYLOAD)),
     key!(documents.copies, |value| value.integer(1..=16)),
     key!(log.level, log_level),
     key!(log.format, |value| value.choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)])),

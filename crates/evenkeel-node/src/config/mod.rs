@@ -19,6 +19,7 @@ use std::time::Duration;
 use evenkeel_core::batch::BatchOptions;
 use evenkeel_core::settings::{Averaging, Metric, Partition, Settings};
 use evenkeel_core::units::Micros;
+use evenkeel_net::MAX_CAPTURE;
 
 pub use check::Credentials;
 pub use problem::{Origin, Problem, Problems};
@@ -205,7 +206,7 @@ impl Default for Balance {
 
 impl Default for Processes {
     fn default() -> Self {
-        Processes { nice: 10, capture: 16 << 20, capture_max: 64 << 20 }
+        Processes { nice: 10, capture: 16 << 20, capture_max: MAX_CAPTURE }
     }
 }
 

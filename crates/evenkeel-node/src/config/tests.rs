@@ -208,7 +208,12 @@ fn values_that_do_not_fit_together_are_refused() {
         ("[gossip]\ninterval = \"1s\"\ndetection = \"4s\"\n[balance]\n", "less than 5 gossip intervals of 1s"),
         ("[gossip]\ndead_node_grace = \"9s\"\n", "9s is less than gossip.detection, 10s"),
         ("[balance]\nrebalance_interval = \"100ms\"\n", "100ms is less than gossip.interval, 200ms"),
-        ("[processes]\ncapture = \"65MiB\"\n", "65MiB is more than processes.capture_max, 64MiB"),
+        (
+            "[processes]\ncapture = \"16MiB\"\ncapture_max = \"15MiB\"\n",
+            "16MiB is more than processes.capture_max, 15MiB",
+        ),
+        ("[processes]\ncapture_max = \"17MiB\"\n", "out of bounds: choose from 0 to 16MiB"),
+        ("[documents]\nmax_payload = \"33MiB\"\n", "out of bounds: choose from 1 to 32MiB"),
         ("[http]\nmax_upload = \"1MiB\"\n", "1MiB is less than documents.max_payload, 8MiB"),
         ("[network]\nlisten = \"localhost:7116\"\n", "expected an IP address and a port"),
         ("[network]\nlisten = \"127.0.0.1:65536\"\n", "expected an IP address and a port"),

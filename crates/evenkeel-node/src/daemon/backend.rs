@@ -1,17 +1,19 @@
 //! What the HTTP API asks of this node.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use evenkeel_core::Input;
 use evenkeel_core::batch::BatchOptions;
 use evenkeel_core::change::Outcome;
-use evenkeel_core::ids::{BatchId, DocId, NodeId, Origin};
+use evenkeel_core::ids::{BatchId, DocId, DocNumber, NodeId, Origin};
 use evenkeel_core::units::Length;
 use evenkeel_net::records::SegmentId;
 
 use super::upload::Submission;
-use super::{Daemon, Inner, gather, status};
+use super::{Daemon, Inner, gather, starter, status};
 use crate::api::types::{Accepted, BatchStatus, ErrorCode, Explanation, NewBatch, Nodes, Problem, ResultLine};
 use crate::api::{Backend, Document, EventLog, Results, Snapshot, Upload, Wanted};
 use crate::process::Template;
@@ -41,23 +43,27 @@ impl Inner {
         }
     }
 
-    /// The payload of one document, from here or from a node that has it.
-    async fn payload(&self, doc: DocId) -> Result<bytes::Bytes, Problem> {
+    /// The payloads of some documents of one segment, from here or from a node that has them. It is fetched once, however
+    /// many they are.
+    async fn payloads(&self, segment: SegmentId, numbers: &[DocNumber]) -> Result<Vec<Bytes>, Problem> {
         let unreadable =
             |error: std::io::Error| Problem::new(ErrorCode::Internal, format!("cannot read payloads: {error}"));
-        if let Some(payload) = self.payloads.document(doc).map_err(unreadable)? {
-            return Ok(payload);
+        let own = |number: &DocNumber| self.payloads.document(DocId { batch: segment.batch, number: *number });
+        let own: Option<Vec<Bytes>> = numbers.iter().map(own).collect::<Result<_, _>>().map_err(unreadable)?;
+        if let Some(payloads) = own {
+            return Ok(payloads);
         }
-        let segment = SegmentId { batch: doc.batch, segment: doc.number.segment() };
-        let peers: Vec<NodeId> = self.ask(|node| node.view().live.keys().copied().collect()).await?;
-        for peer in peers {
-            if let Ok(Some(found)) = self.network.get_payloads(peer, segment).await
-                && let Some(payload) = found.into_iter().find(|payload| payload.number == doc.number)
-            {
-                return Ok(payload.bytes);
+        for source in self.ask(move |node| starter::sources(node, segment)).await? {
+            let Ok(Some(found)) = self.network.get_payloads(source, segment).await else { continue };
+            let found: BTreeMap<DocNumber, Bytes> =
+                found.into_iter().map(|payload| (payload.number, payload.bytes)).collect();
+            if let Some(payloads) = numbers.iter().map(|number| found.get(number).cloned()).collect() {
+                return Ok(payloads);
             }
         }
-        Err(Problem::new(ErrorCode::Unavailable, format!("the payload of {doc} is on no live node")))
+        let message =
+            format!("the payloads of segment {} of batch {} are on no live node", segment.segment, segment.batch);
+        Err(Problem::new(ErrorCode::Unavailable, message).hint("try again when the lost nodes are back"))
     }
 }
 
@@ -69,9 +75,7 @@ impl Backend for Daemon {
         if let Err(error) = Template::parse(&header.command) {
             return Err(Problem::new(ErrorCode::BadRequest, error.to_string()));
         }
-        if self.inner.is_leaving() {
-            return Err(Problem::new(ErrorCode::Unavailable, "this node is draining").hint("submit to another node"));
-        }
+        self.inner.stays().await?;
         Ok(Submission::new(self.inner.clone(), header.command, options, None))
     }
 
@@ -123,13 +127,16 @@ impl Backend for Daemon {
         if failed.is_empty() {
             return Err(Problem::new(ErrorCode::Conflict, format!("batch {id} has no failed documents")));
         }
+        self.inner.stays().await?;
         let (command, options) = (description.command.clone(), description.options.clone());
         let mut upload = Submission::new(self.inner.clone(), command, options, Some(id));
-        for number in failed.iter() {
-            let payload = self.inner.payload(DocId { batch: id, number }).await?;
-            // Its length went when it ended; that of the payload is what it would be by default.
-            let length = Length(payload.len() as u64);
-            upload.push(vec![Document { payload, length }]).await?;
+        let failed: Vec<DocNumber> = failed.iter().collect();
+        for numbers in failed.chunk_by(|one, next| one.segment() == next.segment()) {
+            let segment = SegmentId { batch: id, segment: numbers[0].segment() };
+            // Their lengths went when they ended; those of the payloads are what they would be by default.
+            let document = |payload: Bytes| Document { length: Length(payload.len() as u64), payload };
+            let payloads = self.inner.payloads(segment, numbers).await?;
+            upload.push(payloads.into_iter().map(document).collect()).await?;
         }
         upload.finish().await
     }
@@ -208,10 +215,12 @@ impl Backend for Daemon {
     }
 
     async fn ready(&self) -> Result<(), Problem> {
-        if self.inner.is_leaving() {
-            return Err(Problem::new(ErrorCode::Unavailable, "this node is draining"));
+        self.inner.stays().await?;
+        if let Some(trouble) = self.inner.health.trouble() {
+            return Err(Problem::new(ErrorCode::Unavailable, format!("cannot write to the data directory: {trouble}"))
+                .hint("make room, or look at the disk; documents go on, and their results to other nodes"));
         }
-        self.inner.ask(|_| ()).await
+        Ok(())
     }
 
     fn events(&self) -> Arc<EventLog> {

@@ -1,4 +1,5 @@
-//! Copies of payloads and results: where each goes when it is made, and again when a holder is lost.
+//! Copies of results: where each goes when it is made. What is to be made up for when holders come and go is told by
+//! `repair.rs`; this sees to it that it is done, one repair at a time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,21 +7,34 @@ use std::time::{Duration, Instant};
 
 use evenkeel_core::Node;
 use evenkeel_core::ids::{DocId, Epoch, NodeId};
-use evenkeel_net::records::{ResultRecord, SegmentId};
+use evenkeel_net::records::ResultRecord;
 use evenkeel_net::{Network, PutResults};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::engine::{Order, Orders};
+use super::repair::{Occasion, Plan};
+use crate::seldom::Seldom;
 use crate::store::{Payloads, Results};
 
 /// Results sent to one peer at once.
 const GROUP: usize = 256;
 
-/// Time that a peer has to take results before another is asked: their documents hold slots meanwhile.
+/// Bytes after which a group is large enough: those at its front wait for all of it, and hold slots.
+const GROUP_BYTES: u64 = 4 << 20;
+
+/// Time that a peer has to take results before another is asked, their size aside: their documents hold slots meanwhile.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Bytes in a second that a peer takes at worst. A tenth of a 100 Mbit/s link: couriers to other peers, payloads and
+/// repairs share it.
+const WORST_RATE: u64 = 1 << 20;
 
 /// Time for which a peer that did not take results is passed over.
 const DISTRUST: Duration = Duration::from_secs(10);
+
+/// Time after which a result that nobody could take is offered again.
+const HOMELESS: Duration = Duration::from_secs(1);
 
 /// A result on its way to other nodes.
 struct Copying {
@@ -33,6 +47,24 @@ struct Copying {
     failed: Vec<NodeId>,
 }
 
+impl Copying {
+    fn holders(&self) -> Vec<NodeId> {
+        self.asked.iter().copied().filter(|asked| !self.failed.contains(asked)).collect()
+    }
+}
+
+/// Says that results go to another node: while one is out of reach, that is so for every group.
+#[derive(Default)]
+struct Detours(Seldom);
+
+impl Detours {
+    fn tell(&self, to: NodeId, reason: &dyn std::fmt::Display) {
+        if let Some(unsaid) = self.0.due() {
+            tracing::warn!(node = %to, unsaid, "results go to another node: {reason}");
+        }
+    }
+}
+
 /// Sends copies of results, and makes new ones when a holder is lost.
 pub(super) struct Copies {
     plan: Plan,
@@ -40,6 +72,18 @@ pub(super) struct Copies {
     under_way: BTreeMap<(DocId, Epoch), Copying>,
     couriers: BTreeMap<NodeId, mpsc::UnboundedSender<Arc<ResultRecord>>>,
     distrusted: BTreeMap<NodeId, Instant>,
+    detours: Arc<Detours>,
+    repairing: Option<JoinHandle<()>>,
+    /// The membership has changed since the repair under way was planned.
+    repair_again: bool,
+}
+
+impl Drop for Copies {
+    fn drop(&mut self) {
+        if let Some(repairing) = &self.repairing {
+            repairing.abort();
+        }
+    }
 }
 
 impl Copies {
@@ -51,9 +95,17 @@ impl Copies {
         results: Arc<Results>,
         orders: Orders,
     ) -> Copies {
-        let plan = Plan { me: node.me().node, copies, network, payloads, results };
-        let (under_way, couriers, distrusted) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Copies { plan, orders, under_way, couriers, distrusted }
+        let plan = Plan::new(node.me().node, copies, network, payloads, results);
+        Copies {
+            plan,
+            orders,
+            under_way: BTreeMap::new(),
+            couriers: BTreeMap::new(),
+            distrusted: BTreeMap::new(),
+            detours: Arc::default(),
+            repairing: None,
+            repair_again: false,
+        }
     }
 
     /// For planning repairs elsewhere.
@@ -63,23 +115,46 @@ impl Copies {
 
     /// Stores a result here and sends it to as many other nodes as are to have it. Returns it if there is none to wait for.
     pub(super) fn keep(&mut self, record: ResultRecord, node: &Node) -> Option<Arc<ResultRecord>> {
-        let record = Arc::new(record);
+        self.place(Arc::new(record), node)
+    }
+
+    /// The same, for a result that nobody could take.
+    pub(super) fn again(&mut self, doc: DocId, epoch: Epoch, node: &Node) -> Option<Arc<ResultRecord>> {
+        let copying = self.under_way.remove(&(doc, epoch))?;
+        self.place(copying.record, node)
+    }
+
+    fn place(&mut self, record: Arc<ResultRecord>, node: &Node) -> Option<Arc<ResultRecord>> {
         let mut copying = Copying { record: record.clone(), missing: 0, asked: vec![self.plan.me], failed: Vec::new() };
         while copying.missing + 1 < self.plan.copies && self.ask_another(&mut copying, node) {
             copying.missing += 1;
         }
-        self.store(&record, &copying.asked);
-        if copying.missing == 0 {
-            return Some(record);
+        // The store says what is wrong with the disk. What it did not take is no copy: somebody else must have one.
+        if self.plan.results.put(&record, &copying.asked).is_err() {
+            copying.failed.push(self.plan.me);
+            if self.ask_another(&mut copying, node) {
+                copying.missing += 1;
+            }
         }
-        self.under_way.insert((record.doc, record.epoch), copying);
-        None
+        self.settle(copying)
     }
 
-    fn store(&self, record: &ResultRecord, holders: &[NodeId]) {
-        if let Err(error) = self.plan.results.put(record, holders) {
-            tracing::error!(document = %record.doc, %error, "cannot write a result to the data directory");
+    /// Returns the record if no copy is to be waited for. One that is nowhere is tried again: its document has not ended
+    /// before somebody has its result.
+    fn settle(&mut self, copying: Copying) -> Option<Arc<ResultRecord>> {
+        let (doc, epoch) = (copying.record.doc, copying.record.epoch);
+        if copying.missing == 0 {
+            if !copying.holders().is_empty() {
+                return Some(copying.record);
+            }
+            let orders = self.orders.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(HOMELESS).await;
+                orders.send(Order::Homeless { doc, epoch });
+            });
         }
+        self.under_way.insert((doc, epoch), copying);
+        None
     }
 
     /// Sends the record to the next node that should have it. False if there is none left.
@@ -102,7 +177,14 @@ impl Copies {
         let courier = self.couriers.entry(to).or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
             let header = PutResults { generation: node.me().generation };
-            tokio::spawn(carry(self.plan.network.clone(), to, header, receiver, self.orders.clone()));
+            let courier = Courier {
+                network: self.plan.network.clone(),
+                to,
+                header,
+                orders: self.orders.clone(),
+                detours: self.detours.clone(),
+            };
+            tokio::spawn(courier.carry(receiver));
             sender
         });
         // A courier lives as long as its sender.
@@ -128,16 +210,10 @@ impl Copies {
                 copying.missing += 1;
             }
             copying.failed.push(to);
-            let holders: Vec<NodeId> =
-                copying.asked.iter().copied().filter(|asked| !copying.failed.contains(asked)).collect();
-            self.plan.results.set_holders(doc, &holders);
+            self.plan.results.set_holders(doc, &copying.holders());
         }
         copying.missing -= 1;
-        if copying.missing == 0 {
-            return Some(copying.record);
-        }
-        self.under_way.insert((doc, epoch), copying);
-        None
+        self.settle(copying)
     }
 
     /// A holder is gone: whatever it had gets another copy, made by the first of its other holders.
@@ -154,144 +230,90 @@ impl Copies {
         self.replenish(node);
     }
 
-    fn replenish(&self, node: &Node) {
-        let repair = self.plan.repair(false, node);
+    /// Makes up for copies that are missing, now or when the repair under way is over: it may be about to make them.
+    fn replenish(&mut self, node: &Node) {
+        if self.repairing.is_some() {
+            self.repair_again = true;
+            return;
+        }
+        let repair = self.plan.repair(Occasion::Change, node);
         if !repair.is_empty() {
             tracing::info!(items = repair.len(), "making copies of what has too few");
-            tokio::spawn(repair.run());
+            let orders = self.orders.clone();
+            self.repairing = Some(tokio::spawn(async move {
+                repair.run().await;
+                orders.send(Order::Repaired);
+            }));
+        }
+    }
+
+    /// The repair under way is over.
+    pub(super) fn repaired(&mut self, node: &Node) {
+        self.repairing = None;
+        if std::mem::take(&mut self.repair_again) {
+            self.replenish(node);
         }
     }
 }
 
-/// Finds out what must be copied anew.
-#[derive(Clone)]
-pub(super) struct Plan {
-    me: NodeId,
-    copies: usize,
-    network: Network,
-    payloads: Arc<Payloads>,
-    results: Arc<Results>,
+/// Bytes of a record, nearly.
+fn size(record: &ResultRecord) -> u64 {
+    (record.stdout.bytes.len() + record.stderr.bytes.len()) as u64
 }
 
-impl Plan {
-    /// Takes a node off the lists of holders.
-    fn strike(&self, gone: NodeId) {
-        let others =
-            |holders: &[NodeId]| -> Vec<NodeId> { holders.iter().copied().filter(|holder| *holder != gone).collect() };
-        for (segment, holders) in self.payloads.entrusted() {
-            if holders.contains(&gone) {
-                self.payloads.set_holders(segment, others(&holders));
-            }
-        }
-        for (doc, holders) in self.results.held_by(|holders| holders.contains(&gone)) {
-            self.results.set_holders(doc, &others(&holders));
-        }
+/// Puts the first result, and what waits behind it, into a group. Returns its bytes.
+fn gather(
+    group: &mut Vec<Arc<ResultRecord>>,
+    first: Arc<ResultRecord>,
+    receiver: &mut mpsc::UnboundedReceiver<Arc<ResultRecord>>,
+) -> u64 {
+    let mut bytes = size(&first);
+    group.push(first);
+    while bytes < GROUP_BYTES
+        && group.len() < GROUP
+        && let Ok(next) = receiver.try_recv()
+    {
+        bytes += size(&next);
+        group.push(next);
     }
-
-    /// What has to be copied so that everything has its copies again; if this node is `leaving`, without it.
-    pub(super) fn repair(&self, leaving: bool, node: &Node) -> Repair {
-        let stays = |holder: &NodeId| match *holder == self.me {
-            true => !leaving,
-            false => node.view().live.contains_key(holder),
-        };
-        // Of several holders the first makes the copy; one that leaves sees to what it holds itself.
-        let lacks = |holders: &[NodeId]| {
-            let staying: Vec<&NodeId> = holders.iter().filter(|holder| stays(holder)).collect();
-            staying.len() < self.copies && (leaving || staying.first() == Some(&&self.me))
-        };
-        let heir = |segment: SegmentId, holders: &[NodeId]| {
-            let candidates = node.holders(segment.batch, segment.segment);
-            candidates.into_iter().find(|candidate| stays(candidate) && !holders.contains(candidate))
-        };
-        let with = |holders: &[NodeId], heir: NodeId| -> Vec<NodeId> {
-            holders.iter().copied().filter(stays).chain([heir]).collect()
-        };
-        let mut payloads = Vec::new();
-        for (segment, holders) in self.payloads.entrusted() {
-            if lacks(&holders)
-                && let Some(heir) = heir(segment, &holders)
-            {
-                payloads.push((segment, heir, with(&holders, heir)));
-            }
-        }
-        let mut results: BTreeMap<(NodeId, Vec<NodeId>), Vec<DocId>> = BTreeMap::new();
-        for (doc, holders) in self.results.held_by(lacks) {
-            let segment = SegmentId { batch: doc.batch, segment: doc.number.segment() };
-            if let Some(heir) = heir(segment, &holders) {
-                results.entry((heir, with(&holders, heir))).or_default().push(doc);
-            }
-        }
-        let header = PutResults { generation: node.me().generation };
-        let stores = (self.payloads.clone(), self.results.clone());
-        Repair { network: self.network.clone(), stores, header, payloads, results }
-    }
+    bytes
 }
 
-/// Copies to be made.
-pub(super) struct Repair {
-    network: Network,
-    stores: (Arc<Payloads>, Arc<Results>),
-    header: PutResults,
-    payloads: Vec<(SegmentId, NodeId, Vec<NodeId>)>,
-    results: BTreeMap<(NodeId, Vec<NodeId>), Vec<DocId>>,
+/// Time that a peer has to take a group of so many bytes.
+fn patience(bytes: u64) -> Duration {
+    PATIENCE + Duration::from_secs_f64(bytes as f64 / WORST_RATE as f64)
 }
 
-impl Repair {
-    fn is_empty(&self) -> bool {
-        self.payloads.is_empty() && self.results.is_empty()
-    }
-
-    fn len(&self) -> usize {
-        self.payloads.len() + self.results.values().map(Vec::len).sum::<usize>()
-    }
-
-    /// Makes them, one after the other, so that the cluster's work goes on beside.
-    pub(super) async fn run(self) {
-        let (payloads, results) = &self.stores;
-        for (segment, heir, holders) in &self.payloads {
-            let Ok(Some(found)) = payloads.get(*segment) else { continue };
-            match self.network.put_payloads(*heir, *segment, holders, &found).await {
-                Ok(()) => payloads.set_holders(*segment, holders.clone()),
-                Err(error) => {
-                    tracing::warn!(%error, batch = %segment.batch, "a segment has one copy less than it should")
-                }
-            }
-        }
-        for ((heir, holders), docs) in &self.results {
-            for docs in docs.chunks(GROUP) {
-                let records: Vec<ResultRecord> =
-                    docs.iter().filter_map(|doc| results.get(*doc).ok().flatten()).collect();
-                match self.network.put_results(*heir, self.header, &records).await {
-                    Ok(()) => docs.iter().for_each(|doc| results.set_holders(*doc, holders)),
-                    Err(error) => {
-                        tracing::warn!(%error, results = docs.len(), "results have one copy less than they should")
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Carries results to one peer: whatever has gathered while the last group was on its way goes together.
-async fn carry(
+/// Carries results to one peer.
+struct Courier {
     network: Network,
     to: NodeId,
     header: PutResults,
-    mut receiver: mpsc::UnboundedReceiver<Arc<ResultRecord>>,
     orders: Orders,
-) {
-    let mut group = Vec::new();
-    while receiver.recv_many(&mut group, GROUP).await > 0 {
-        let records: Vec<ResultRecord> = group.iter().map(|record| record.as_ref().clone()).collect();
-        let put = tokio::time::timeout(PATIENCE, network.put_results(to, header, &records)).await;
-        let success = matches!(put, Ok(Ok(())));
-        match put {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "results go to another node"),
-            Err(_) => tracing::warn!(node = %to, "results go to another node: this one did not take them in time"),
-        }
-        for record in group.drain(..) {
-            orders.send(Order::Copied { doc: record.doc, epoch: record.epoch, to, success });
+    detours: Arc<Detours>,
+}
+
+impl Courier {
+    /// Whatever has gathered while the last group was on its way goes together.
+    async fn carry(self, mut receiver: mpsc::UnboundedReceiver<Arc<ResultRecord>>) {
+        let to = self.to;
+        let mut group = Vec::new();
+        while let Some(first) = receiver.recv().await {
+            let bytes = gather(&mut group, first, &mut receiver);
+            let records: Vec<ResultRecord> = group.iter().map(|record| record.as_ref().clone()).collect();
+            let put = tokio::time::timeout(patience(bytes), self.network.put_results(to, self.header, &records)).await;
+            let success = matches!(put, Ok(Ok(())));
+            match put {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => self.detours.tell(to, &error),
+                Err(_) => self.detours.tell(to, &"this one did not take them in time"),
+            }
+            for record in group.drain(..) {
+                self.orders.send(Order::Copied { doc: record.doc, epoch: record.epoch, to, success });
+            }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

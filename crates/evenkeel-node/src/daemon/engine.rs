@@ -38,6 +38,10 @@ pub(super) enum Order {
     Fetched { segment: SegmentId, success: bool },
     /// A copy of a result has reached a node, or has not.
     Copied { doc: DocId, epoch: Epoch, to: NodeId, success: bool },
+    /// A result that nobody could take, this node included, is to be tried again.
+    Homeless { doc: DocId, epoch: Epoch },
+    /// The copies that were missing have been made, or not.
+    Repaired,
     /// Take a batch; the number of nodes that have it is the answer.
     Submit { batch: Batch, lengths: Vec<Length>, reply: oneshot::Sender<usize> },
     /// Answer a question about the state.
@@ -150,6 +154,12 @@ impl Engine {
             Order::Fetched { segment, success } => {
                 for input in self.starter.fetched(segment, success, &self.node) {
                     self.step(input, out);
+                }
+            }
+            Order::Repaired => self.copies.repaired(&self.node),
+            Order::Homeless { doc, epoch } => {
+                if let Some(record) = self.copies.again(doc, epoch, &self.node) {
+                    self.kept(&record, out);
                 }
             }
             Order::Copied { doc, epoch, to, success } => {

@@ -4,10 +4,14 @@ mod backend;
 mod copies;
 mod engine;
 mod gather;
+mod home;
 mod news;
+mod repair;
 mod service;
 mod starter;
 mod status;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::collections::BTreeMap;
@@ -33,10 +37,12 @@ use crate::api::types::{ErrorCode, Problem};
 use crate::api::{ApiSettings, EventLog, Token};
 use crate::config::Config;
 use crate::process::{self, Executor};
-use crate::store::{Payloads, Results};
-use copies::{Copies, Plan};
+use crate::store::{Health, Payloads, Results};
+use copies::Copies;
 use engine::{Engine, Orders, Signals};
+use home::Home;
 use news::{Figures, News};
+use repair::{Occasion, Plan};
 use service::Peers;
 use starter::Starter;
 use status::Oneself;
@@ -44,8 +50,11 @@ use status::Oneself;
 /// Time that processes have to end when the node stops at once.
 const STOP_GRACE: Duration = Duration::from_millis(500);
 
-/// Time that making new copies may take before a node leaves.
+/// Time that a leaving node has for making second copies. What only it has is not bound by it.
 const REPAIR_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Time after which a leaving node asks again whom it could not give the only copy of something.
+const REPAIR_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a daemon is started with.
 #[derive(Debug)]
@@ -74,6 +83,7 @@ pub struct Inner {
     network: Network,
     payloads: Arc<Payloads>,
     results: Arc<Results>,
+    health: Arc<Health>,
     executor: Arc<Executor>,
     plan: Plan,
     events: Arc<EventLog>,
@@ -100,8 +110,12 @@ impl Inner {
         self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn is_leaving(&self) -> bool {
-        self.leave.borrow().is_some()
+    /// Refuses what a node that leaves does not take any more.
+    async fn stays(&self) -> Result<(), Problem> {
+        if self.ask(Node::is_draining).await? {
+            return Err(Problem::new(ErrorCode::Unavailable, "this node is draining").hint("ask another node"));
+        }
+        Ok(())
     }
 
     /// An id that no other submission has: a hash of the node, its generation and a counter.
@@ -128,6 +142,7 @@ pub struct Daemon {
 struct Tasks {
     engine: Option<JoinHandle<()>>,
     http: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    home: Option<Home>,
 }
 
 impl Daemon {
@@ -139,17 +154,18 @@ impl Daemon {
     pub async fn start(options: Options) -> anyhow::Result<Daemon> {
         let Options { config, keyring, token, http, keep_identity, outcomes, guardian } = options;
         let data_dir = config.node.data_dir_or_default();
-        std::fs::create_dir_all(&data_dir)
-            .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
+        let home = Home::take(data_dir.clone()).await?;
         let key_file = data_dir.join("node.key");
         // Without a seed there is nobody to catch up with: whoever comes, comes by himself.
         let returning = keep_identity && key_file.exists();
         let key = if keep_identity { NodeKey::load_or_create(&key_file)? } else { NodeKey::generate()? };
-        let generation = Generation(unix_micros() / 1000);
+        let now = unix_micros() / 1000;
+        let generation = if keep_identity { home.generation(now)? } else { Generation(now) };
         let me = Origin { node: key.node_id(), generation };
         let store = || format!("cannot write to the data directory {}", data_dir.display());
-        let payloads = Arc::new(Payloads::create(&data_dir).with_context(store)?);
-        let results = Arc::new(Results::create(&data_dir).with_context(store)?);
+        let health = Arc::new(Health::default());
+        let payloads = Arc::new(Payloads::create(&data_dir, health.clone()).with_context(store)?);
+        let results = Arc::new(Results::create(&data_dir, health.clone()).with_context(store)?);
         let name = config.node.name_or_host();
 
         let listener = match http {
@@ -216,6 +232,7 @@ impl Daemon {
             network,
             payloads,
             results,
+            health,
             executor,
             plan,
             events,
@@ -231,7 +248,7 @@ impl Daemon {
             data_dir,
         });
         let daemon = Daemon { inner, tasks: Arc::default() };
-        daemon.tasks().engine = Some(engine);
+        *daemon.tasks() = Tasks { engine: Some(engine), http: None, home: Some(home) };
         if let Some(listener) = listener {
             daemon.serve(listener, &config, token);
         }
@@ -307,46 +324,70 @@ impl Daemon {
 
     /// Gives everything away and waits until that is done: documents, and the only copies of payloads and results.
     /// Returns the number of documents that nobody could be given to.
-    pub async fn drain(&self) -> u64 {
+    ///
+    /// # Errors
+    /// As for [`Daemon::left`].
+    pub async fn drain(&self) -> anyhow::Result<u64> {
         self.inner.orders.input(Input::Drain(self.inner.me));
         self.left().await
     }
 
     /// Waits until this node has given everything away, at its own or somebody else's request.
-    pub async fn left(&self) -> u64 {
+    ///
+    /// # Errors
+    /// If its loop has ended without that: by a defect, or because the node was stopped.
+    pub async fn left(&self) -> anyhow::Result<u64> {
         let mut leave = self.inner.leave.clone();
-        let left_behind = match leave.wait_for(Option::is_some).await {
-            Ok(left_behind) => left_behind.unwrap_or(0),
-            // The loop has ended without leaving: there is nothing more to wait for.
-            Err(_) => 0,
-        };
-        let plan = self.inner.plan.clone();
-        if let Some(repair) = self.ask(move |node| plan.repair(true, node)).await
-            && tokio::time::timeout(REPAIR_PATIENCE, repair.run()).await.is_err()
+        let left_behind = leave.wait_for(Option::is_some).await.map(|left_behind| left_behind.unwrap_or(0));
+        let left_behind = left_behind.context("the node's loop has broken off; its heirs will claim what it had")?;
+        self.hand_on_sole_copies().await;
+        if let Some(repair) = self.plan_repair(Occasion::Leaving).await
+            && !matches!(tokio::time::timeout(REPAIR_PATIENCE, repair.run()).await, Ok(true))
         {
-            tracing::warn!("leaving before everything that only this node holds was copied");
+            tracing::warn!("leaving before everything that this node holds had all its copies elsewhere");
         }
-        left_behind
+        Ok(left_behind)
     }
 
-    /// Stops at once: kills processes, tells the others, ends all tasks.
+    /// Gives everything that nobody else has to somebody, however long that takes, as long as there is anybody to ask.
+    async fn hand_on_sole_copies(&self) {
+        while let Some(repair) = self.plan_repair(Occasion::LeavingSole).await
+            && !repair.is_empty()
+        {
+            tracing::info!(items = repair.len(), "handing on what only this node has");
+            if repair.run().await {
+                return;
+            }
+            tokio::time::sleep(REPAIR_PAUSE).await;
+        }
+    }
+
+    async fn plan_repair(&self, occasion: Occasion) -> Option<repair::Repair> {
+        let plan = self.inner.plan.clone();
+        self.ask(move |node| plan.repair(occasion, node)).await
+    }
+
+    /// Stops at once: ends the loop, kills processes, tells the others, ends all other tasks.
     pub async fn stop(&self) {
-        let executor = self.inner.executor.clone();
-        // Joined so that no process outlives the daemon. An error means that it panicked, which has been said.
-        let _ = tokio::task::spawn_blocking(move || executor.stop_all(STOP_GRACE)).await;
         let (http, engine) = {
             let mut tasks = self.tasks();
             (tasks.http.take(), tasks.engine.take())
         };
+        // Before the processes: killed by their own node, they have not failed. Their heirs will run these documents.
+        if let Some(engine) = engine {
+            engine.abort();
+            let _ = engine.await;
+        }
+        let executor = self.inner.executor.clone();
+        // Joined so that no process outlives the daemon. An error means that it panicked, which has been said.
+        let _ = tokio::task::spawn_blocking(move || executor.stop_all(STOP_GRACE)).await;
         if let Some((stop, task)) = http {
             drop(stop);
             let _ = task.await;
         }
         self.inner.network.shutdown().await;
-        if let Some(engine) = engine {
-            engine.abort();
-            let _ = engine.await;
-        }
+        // Last: the next node here must find nothing of this one at work.
+        self.tasks().home = None;
     }
 }
 

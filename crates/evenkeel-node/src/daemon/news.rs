@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use evenkeel_core::Node;
 use evenkeel_core::change::Outcome;
-use evenkeel_core::ids::{DocId, NodeId};
+use evenkeel_core::ids::{DocId, Generation, NodeId};
 use evenkeel_core::message::Reason;
 use evenkeel_core::outbox::Event;
 use evenkeel_net::Members;
@@ -27,13 +27,13 @@ pub(super) struct Figures {
 pub(super) struct News {
     events: Arc<EventLog>,
     figures: Arc<Mutex<Figures>>,
-    names: BTreeMap<NodeId, (String, NodeState)>,
+    seen: BTreeMap<NodeId, (Generation, NodeState)>,
     in_equilibrium: Option<bool>,
 }
 
 impl News {
     pub(super) fn new(events: Arc<EventLog>, figures: Arc<Mutex<Figures>>) -> News {
-        News { events, figures, names: BTreeMap::new(), in_equilibrium: None }
+        News { events, figures, seen: BTreeMap::new(), in_equilibrium: None }
     }
 
     fn figures(&self, change: impl FnOnce(&mut Figures)) {
@@ -53,11 +53,13 @@ impl News {
         });
         let dead = members.dead.iter().map(|(id, member)| (*id, member, NodeState::Dead));
         for (node, member, state) in live.chain(dead) {
-            let before = self.names.insert(node, (member.name.clone(), state)).map(|(_, state)| state);
-            if before == Some(state) {
+            let generation = member.generation;
+            let before = self.seen.insert(node, (generation, state));
+            if before.is_some_and(|(_, before)| before == state) {
                 continue;
             }
-            if before == Some(NodeState::Dead) && state == NodeState::Live {
+            // Another run of a node that comes back was not held dead wrongly.
+            if before == Some((generation, NodeState::Dead)) && state != NodeState::Dead {
                 self.figures(|figures| figures.false_deaths += 1);
             }
             match state {
@@ -150,5 +152,37 @@ impl News {
             let in_equilibrium = equilibrium.in_equilibrium;
             self.events.publish(Told::EquilibriumChanged { in_equilibrium, regret: equilibrium.regret });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use evenkeel_net::Member;
+
+    use super::*;
+
+    #[test]
+    fn only_the_same_run_of_a_node_was_held_dead_wrongly() {
+        let figures: Arc<Mutex<Figures>> = Arc::default();
+        let mut news = News::new(EventLog::new(Generation(1)), figures.clone());
+        let member = |generation| Member {
+            generation: Generation(generation),
+            name: "b".to_owned(),
+            version: String::new(),
+            address: SocketAddr::from(([127, 0, 0, 1], 1)),
+            http: None,
+            load: None,
+        };
+        let mut see = |generation, live| {
+            let mut members = Members::default();
+            let side = if live { &mut members.live } else { &mut members.dead };
+            side.insert(NodeId([2; 16]), member(generation));
+            news.see(&members);
+            figures.lock().unwrap().false_deaths
+        };
+        assert_eq!((see(1, true), see(1, false), see(1, true)), (0, 0, 1));
+        assert_eq!((see(1, false), see(2, true), see(2, false), see(2, true)), (1, 1, 1, 2));
     }
 }

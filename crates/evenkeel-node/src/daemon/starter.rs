@@ -1,6 +1,6 @@
 //! From a claim to a process: the batch's template, and the payload, from here or from a node that has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +8,12 @@ use bytes::Bytes;
 use evenkeel_core::ids::{BatchId, DocId, Epoch, NodeId};
 use evenkeel_core::outbox::Claim;
 use evenkeel_core::{Input, Node};
-use evenkeel_net::Network;
 use evenkeel_net::records::SegmentId;
+use evenkeel_net::{MAX_CAPTURE, Network};
 
 use super::engine::{Order, Orders, never_ran};
 use crate::process::{Executor, Job, Template};
+use crate::seldom::Seldom;
 use crate::store::{Payloads, SegmentBytes};
 
 /// Starts processes for claims.
@@ -24,11 +25,20 @@ pub(super) struct Starter {
     templates: BTreeMap<BatchId, Arc<Template>>,
     /// Claims that wait for the payloads of their segment.
     waiting: BTreeMap<SegmentId, Vec<Claim>>,
+    missing: Seldom,
 }
 
 impl Starter {
     pub(super) fn new(executor: Arc<Executor>, network: Network, payloads: Arc<Payloads>, orders: Orders) -> Starter {
-        Starter { executor, network, payloads, orders, templates: BTreeMap::new(), waiting: BTreeMap::new() }
+        Starter {
+            executor,
+            network,
+            payloads,
+            orders,
+            templates: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            missing: Seldom::default(),
+        }
     }
 
     /// Starts the claim's process, or begins to fetch its payload. Returns what to tell the core if neither can be.
@@ -71,7 +81,8 @@ impl Starter {
             template,
             payload,
             timeout: options.timeout_millis.map(Duration::from_millis),
-            capture_bytes: options.capture_bytes,
+            // More would be a result that cannot be sent; a peer with other limits may have taken the batch.
+            capture_bytes: options.capture_bytes.min(MAX_CAPTURE),
         });
         None
     }
@@ -83,15 +94,12 @@ impl Starter {
         if waiting.len() > 1 {
             return;
         }
-        let me = node.me().node;
-        let mut candidates = node.holders(segment.batch, segment.segment);
-        // Draining nodes are no candidates for new copies, but may have the only one.
-        candidates.extend(node.view().live.keys());
-        let mut seen = std::collections::BTreeSet::from([me]);
-        candidates.retain(|candidate| seen.insert(*candidate));
+        let batch = node.state().batch(segment.batch);
+        let documents = batch.map_or(0, |batch| batch.description().documents_in(segment.segment));
+        let candidates = sources(node, segment);
         let (network, payloads, orders) = (self.network.clone(), self.payloads.clone(), self.orders.clone());
         tokio::spawn(async move {
-            let success = fetch(&network, &payloads, segment, &candidates).await;
+            let success = fetch(&network, &payloads, segment, documents, &candidates).await;
             orders.send(Order::Fetched { segment, success });
         });
     }
@@ -100,7 +108,10 @@ impl Starter {
     pub(super) fn fetched(&mut self, segment: SegmentId, success: bool, node: &Node) -> Vec<Input> {
         let claims = self.waiting.remove(&segment).unwrap_or_default();
         if !success {
-            tracing::warn!(batch = %segment.batch, segment = %segment.segment, "no live node has these payloads; trying again");
+            let (batch, segment) = (segment.batch, segment.segment);
+            if let Some(unsaid) = self.missing.due() {
+                tracing::warn!(%batch, %segment, unsaid, "no live node has these payloads; trying again");
+            }
             return claims.iter().map(unstarted).collect();
         }
         claims.into_iter().filter_map(|claim| self.start(claim, node)).collect()
@@ -118,25 +129,41 @@ impl Starter {
     }
 }
 
+/// The other nodes that may have a segment, those that should have it first.
+pub(super) fn sources(node: &Node, segment: SegmentId) -> Vec<NodeId> {
+    let mut sources = node.holders(segment.batch, segment.segment);
+    // Draining nodes are no candidates for new copies, but may have the only one.
+    sources.extend(node.view().live.keys());
+    let mut seen = BTreeSet::from([node.me().node]);
+    sources.retain(|source| seen.insert(*source));
+    sources
+}
+
 fn unstarted(claim: &Claim) -> Input {
     Input::Unstarted { doc: claim.doc, epoch: claim.epoch }
 }
 
-/// Fetches a segment from the first node that has it.
-async fn fetch(network: &Network, payloads: &Payloads, segment: SegmentId, candidates: &[NodeId]) -> bool {
+/// Fetches a segment of so many documents from the first node that has it.
+async fn fetch(
+    network: &Network,
+    payloads: &Payloads,
+    segment: SegmentId,
+    documents: u32,
+    candidates: &[NodeId],
+) -> bool {
     for candidate in candidates {
         match network.get_payloads(*candidate, segment).await {
             Ok(Some(found)) => {
-                let Some(bytes) = SegmentBytes::from_payloads(segment, &found) else {
+                let whole =
+                    SegmentBytes::from_payloads(segment, &found).filter(|bytes| bytes.len() == documents as usize);
+                let Some(bytes) = whole else {
                     tracing::warn!(from = %candidate, batch = %segment.batch, "a segment of payloads that is not whole");
                     continue;
                 };
                 match payloads.put(segment, &bytes, None) {
                     Ok(()) => return true,
-                    Err(error) => {
-                        tracing::error!(%error, "cannot write payloads to the data directory");
-                        return false;
-                    }
+                    // The store has said so.
+                    Err(_) => return false,
                 }
             }
             Ok(None) => {}

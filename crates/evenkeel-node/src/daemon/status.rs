@@ -197,7 +197,7 @@ pub(super) fn snapshot(
         moved: figures.moved.into_iter().collect(),
         duplicates: own.duplicates,
         taken_over: own.taken_over,
-        peers: nodes.nodes.iter().map(|node| (node.name.clone(), node.state)).collect(),
+        peers: nodes.nodes.iter().map(|node| (node.id, node.name.clone(), node.state)).collect(),
         false_deaths: figures.false_deaths,
         gossip_sent: traffic.gossip_bytes_out,
         gossip_received: traffic.gossip_bytes_in,

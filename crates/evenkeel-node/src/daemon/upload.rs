@@ -19,7 +19,8 @@ use crate::store::SegmentBytes;
 /// Segments that may be on their way to their holders at once: the back-pressure of an upload.
 const UNDER_WAY: usize = 4;
 
-/// Most bytes that the payloads of one segment may have together: what a peer takes.
+/// Most bytes that the payloads of one segment may have together: what a peer takes. It is held in memory while it is on
+/// its way, here and there.
 const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 
 /// An upload under way. Dropped, it leaves payloads behind that belong to no batch and last as long as the nodes that
@@ -86,9 +87,13 @@ impl Upload for Submission {
         for document in documents {
             self.bytes += document.payload.len() as u64;
             if self.bytes > MAX_SEGMENT_BYTES || !self.segment.push(&document.payload) {
-                let message = format!("{SEGMENT_DOCUMENTS} consecutive documents have more than 1 GiB of payloads");
+                let message = format!(
+                    "the documents from {} on, {SEGMENT_DOCUMENTS} at most, have more than 1 GiB of payloads: they are \
+                     stored and sent together",
+                    self.lengths.len() - self.segment.len()
+                );
                 return Err(Problem::new(ErrorCode::TooLarge, message)
-                    .hint("submit names of files instead of their contents, or split the batch"));
+                    .hint("put the data into files and submit their names, or split the batch into parts of 1 GiB"));
             }
             self.lengths.push(document.length);
             if self.segment.len() == SEGMENT_DOCUMENTS as usize {
@@ -107,6 +112,10 @@ impl Upload for Submission {
         }
         if self.lengths.is_empty() {
             return Err(Problem::new(ErrorCode::BadRequest, "a batch without documents"));
+        }
+        // One that began to drain since the upload began still gives everything away. One that has left does not.
+        if self.inner.leave.borrow().is_some() {
+            return Err(Problem::new(ErrorCode::Unavailable, "this node has left").hint("submit to another node"));
         }
         let documents = self.lengths.len() as u32;
         let Submission { inner, batch, lengths, copies, .. } = self;
@@ -152,6 +161,10 @@ async fn place(inner: Arc<Inner>, id: SegmentId, bytes: SegmentBytes) -> Result<
                 holders.remove(place);
             }
         }
+    }
+    // It was stored here with those in mind that were to have it, and not all of them took it.
+    if holders.contains(&inner.me.node) {
+        inner.payloads.set_holders(id, holders);
     }
     if stored == 0 {
         let message = "no node could store the payloads";

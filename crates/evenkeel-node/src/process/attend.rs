@@ -18,6 +18,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open
 
 use super::capture::Capture;
 use super::feed::Feed;
+use super::group::outlives;
 use super::memory::Peak;
 use super::running::signal_group;
 use super::spawn::Spawned;
@@ -27,12 +28,15 @@ const FIRST_LOOK: Duration = Duration::from_millis(30);
 /// Time between looks grows to this.
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
+/// Time between looks at what is left of a group that was asked to end, when its leader has.
+const GROUP_LOOK: Duration = Duration::from_millis(20);
+
 /// How long a process may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     /// In all; then its group is asked to end.
     pub(super) timeout: Option<Duration>,
-    /// From being asked until its group is killed.
+    /// From being asked until its group is killed, its leader's end notwithstanding.
     pub(super) term_grace: Duration,
     /// From its end until what it left behind is killed.
     pub(super) pipe_grace: Duration,
@@ -114,6 +118,7 @@ impl Attendant {
     fn go_on(&mut self, scratch: &mut [u8]) -> bool {
         let silent = self.feed.is_none() && self.stdout.pipe.is_none() && self.stderr.pipe.is_none();
         match self.stage {
+            Stage::Left if silent && self.timed_out && outlives(self.leader) => {}
             Stage::Left | Stage::Swept if silent => return false,
             Stage::Running | Stage::Asked | Stage::Killed if silent && self.alarm.is_none() => {
                 wait_for_end(self.leader);
@@ -165,6 +170,8 @@ impl Attendant {
             Stage::Running | Stage::Asked | Stage::Killed => {
                 Some(self.alarm.map_or(self.look, |alarm| alarm.min(self.look)))
             }
+            // Nothing tells when the last of a group is gone.
+            Stage::Left if self.timed_out => Some(self.alarm.map_or(self.look, |alarm| alarm.min(self.look))),
             Stage::Left => self.alarm,
             // Whatever the dead have written is in the pipes already.
             Stage::Swept => return Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
@@ -182,6 +189,9 @@ impl Attendant {
                 return self.ended();
             }
             self.look_at(now);
+        }
+        if self.stage == Stage::Left {
+            self.look = now + GROUP_LOOK;
         }
         if !alarmed {
             return;
@@ -210,10 +220,14 @@ impl Attendant {
 
     /// The process has ended: nobody reads its standard input any more, and others may still hold its output.
     fn ended(&mut self) {
+        let now = Instant::now();
         self.handle = None;
         self.feed = None;
+        let pipe_grace = now.checked_add(self.patience.pipe_grace);
+        // The whole group was asked to end, and all of it has the time for that, whoever of it is done first.
+        self.alarm = if self.stage == Stage::Asked { self.alarm.max(pipe_grace) } else { pipe_grace };
+        self.look = now + GROUP_LOOK;
         self.stage = Stage::Left;
-        self.alarm = Instant::now().checked_add(self.patience.pipe_grace);
     }
 
     fn look_at(&mut self, now: Instant) {

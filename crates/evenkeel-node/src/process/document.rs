@@ -2,6 +2,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use evenkeel_net::MAX_REASON;
 use evenkeel_net::records::{Captured, Exit};
 use rustix::process::Signal;
 
@@ -31,7 +32,7 @@ pub(super) fn run(shared: &Shared, job: &Job, row: Option<&Row>, scratch: &mut [
     };
     match start(shared, job, row) {
         Err(reason) => {
-            ended.exit = Exit::NotStarted(reason);
+            ended.exit = Exit::NotStarted(short(reason));
             ended.stopped = shared.running.leave((job.doc, job.epoch));
         }
         Ok(spawned) => finish(shared, job, row, spawned, scratch, &mut ended),
@@ -90,6 +91,28 @@ fn finish(shared: &Shared, job: &Job, row: Option<&Row>, spawned: Spawned, scrat
     }
 }
 
+/// The reason, cut where a record would not take more.
+fn short(mut reason: String) -> String {
+    if reason.len() > MAX_REASON {
+        const CUT: &str = " [cut]";
+        reason.truncate(reason.floor_char_boundary(MAX_REASON - CUT.len()));
+        reason.push_str(CUT);
+    }
+    reason
+}
+
 fn micros(count: u128) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_cut_between_letters() {
+        assert_eq!(short("no".to_owned()), "no");
+        let long = short("\u{e4}".repeat(MAX_REASON));
+        assert!(long.len() <= MAX_REASON && long.ends_with("\u{e4} [cut]"), "{} bytes", long.len());
+    }
 }

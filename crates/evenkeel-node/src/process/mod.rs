@@ -11,8 +11,11 @@
 mod attend;
 mod capture;
 mod document;
+mod environment;
 mod feed;
 mod fields;
+mod files;
+mod group;
 mod guardian;
 mod memory;
 mod placeholder;
@@ -40,6 +43,7 @@ use self::guardian::Guardian;
 use self::pool::Pool;
 use self::running::Running;
 
+pub use self::files::raise_file_limit;
 pub use self::guardian::{GUARDIAN_ARGUMENT, guardian_command, guardian_main};
 pub use self::template::{RenderError, Rendered, Template, TemplateError};
 

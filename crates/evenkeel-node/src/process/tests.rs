@@ -212,6 +212,24 @@ fn a_time_out_asks_before_it_kills() {
 }
 
 #[test]
+fn a_time_out_gives_the_rest_of_the_group_the_whole_grace() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("saved");
+    let bench = bench_with(Settings { term_grace: LONG, ..Settings::default() });
+    // The leader ends at once. What it started has something to save, longer than pipes would be waited for.
+    for outputs in ["", ">/dev/null 2>&1"] {
+        let worker =
+            format!("trap 'sleep 0.6; echo saved > {}; exit' TERM; while :; do sleep 0.01; done", file.display());
+        let script = format!("( {worker} ) {outputs} & echo begun; trap 'exit 3' TERM; while :; do sleep 0.01; done");
+        let ended = bench.ends(Job { timeout: Some(Duration::from_millis(300)), ..shell(&script) });
+        assert_eq!((&ended.exit, text(&ended.stdout)), (&Exit::TimedOut, "begun\n"));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "saved\n");
+        assert!(Duration::from_micros(ended.wall_micros) < LONG, "and it is not waited for longer than that takes");
+        std::fs::remove_file(&file).unwrap();
+    }
+}
+
+#[test]
 fn a_process_that_closes_its_outputs_still_times_out() {
     let ended =
         bench().ends(Job { timeout: Some(Duration::from_millis(50)), ..shell("exec >&- 2>&-; exec sleep 1000") });

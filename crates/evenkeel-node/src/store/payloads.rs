@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use evenkeel_core::ids::{DocId, DocNumber, NodeId, SEGMENT_DOCUMENTS};
 use evenkeel_net::records::{Payload, SegmentId};
 
+use super::Health;
 use super::spool::{Extent, Spool};
 
 /// Payloads of one segment, one after the other.
@@ -77,13 +78,19 @@ struct Held {
 #[derive(Debug)]
 pub struct Payloads {
     spool: Spool,
+    health: Arc<Health>,
     held: Mutex<BTreeMap<SegmentId, Held>>,
 }
 
 impl Payloads {
-    /// None yet; they will be in this directory.
-    pub fn create(directory: &Path) -> io::Result<Payloads> {
-        Ok(Payloads { spool: Spool::create(directory)?, held: Mutex::default() })
+    /// None yet; they will be in this directory. `health` is told of every write.
+    pub fn create(directory: &Path, health: Arc<Health>) -> io::Result<Payloads> {
+        Ok(Payloads::in_spool(Spool::create(directory)?, health))
+    }
+
+    /// None yet; they will be in this spool.
+    pub(crate) fn in_spool(spool: Spool, health: Arc<Health>) -> Payloads {
+        Payloads { spool, health, held: Mutex::default() }
     }
 
     /// Holds a segment. `holders`: the nodes that are to have a copy, `None` if this is only fetched.
@@ -94,7 +101,7 @@ impl Payloads {
             }
             return Ok(());
         }
-        let extent = self.spool.append(&bytes.bytes)?;
+        let extent = self.health.note(self.spool.append(&bytes.bytes))?;
         self.held().insert(segment, Held { extent, ends: bytes.ends.as_slice().into(), holders });
         Ok(())
     }
@@ -153,7 +160,7 @@ mod tests {
     #[test]
     fn payloads_come_back_whole_and_one_by_one() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Payloads::create(directory.path()).unwrap();
+        let store = Payloads::create(directory.path(), Arc::default()).unwrap();
         let segment = SegmentId { batch: BatchId(7), segment: SegmentNumber(1) };
         let mut bytes = SegmentBytes::default();
         for payload in ["", "one", "", "three"] {

@@ -5,17 +5,18 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use evenkeel_core::change::{Entry, Status};
 use evenkeel_core::docset::DocSet;
-use evenkeel_core::ids::{BatchId, DocId, DocNumber, Epoch, NodeId};
+use evenkeel_core::ids::{BatchId, DocId, DocNumber, NodeId};
 use evenkeel_net::records::ResultRecord;
 
+use super::Health;
 use super::spool::{Extent, Spool};
 
 #[derive(Debug, Clone)]
 struct Held {
     extent: Extent,
-    epoch: Epoch,
-    node: NodeId,
+    entry: Entry,
     /// All nodes that have a copy. Few different lists serve all documents.
     holders: Arc<[NodeId]>,
 }
@@ -24,26 +25,32 @@ struct Held {
 #[derive(Debug)]
 pub struct Results {
     spool: Spool,
+    health: Arc<Health>,
     held: Mutex<BTreeMap<DocId, Held>>,
     lists: Mutex<BTreeSet<Arc<[NodeId]>>>,
 }
 
 impl Results {
-    /// None yet; they will be in this directory.
-    pub fn create(directory: &Path) -> io::Result<Results> {
-        Ok(Results { spool: Spool::create(directory)?, held: Mutex::default(), lists: Mutex::default() })
+    /// None yet; they will be in this directory. `health` is told of every write.
+    pub fn create(directory: &Path, health: Arc<Health>) -> io::Result<Results> {
+        Ok(Results::in_spool(Spool::create(directory)?, health))
     }
 
-    /// Holds a result. Of two results of one document that of the lower epoch, then of the lower node, is kept, as in the
-    /// state.
+    /// None yet; they will be in this spool.
+    pub(crate) fn in_spool(spool: Spool, health: Arc<Health>) -> Results {
+        Results { spool, health, held: Mutex::default(), lists: Mutex::default() }
+    }
+
+    /// Holds a result. Of two results of one document that is kept whose outcome is kept in the state.
     /// `holders`: all nodes that are to have a copy.
     pub fn put(&self, record: &ResultRecord, holders: &[NodeId]) -> io::Result<()> {
-        let rank = (record.epoch, record.node);
-        if self.held().get(&record.doc).is_some_and(|held| (held.epoch, held.node) <= rank) {
+        let entry = Entry { epoch: record.epoch, node: record.node, status: Status::Ended(record.outcome) };
+        if self.held().get(&record.doc).is_some_and(|held| held.entry.compare(&entry).is_ge()) {
             return Ok(());
         }
-        let extent = self.spool.append(&record.to_bytes().map_err(io::Error::other)?)?;
-        let held = Held { extent, epoch: record.epoch, node: record.node, holders: self.list(holders) };
+        let bytes = record.to_bytes().map_err(io::Error::other)?;
+        let extent = self.health.note(self.spool.append(&bytes))?;
+        let held = Held { extent, entry, holders: self.list(holders) };
         self.held().insert(record.doc, held);
         Ok(())
     }
@@ -103,7 +110,7 @@ impl Results {
 #[cfg(test)]
 mod tests {
     use evenkeel_core::change::Outcome;
-    use evenkeel_core::ids::Attempt;
+    use evenkeel_core::ids::{Attempt, Epoch};
     use evenkeel_net::records::{Captured, Exit};
 
     use super::*;
@@ -127,9 +134,39 @@ mod tests {
     }
 
     #[test]
+    fn the_result_that_stays_is_that_of_the_outcome_that_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let doc = record(1, "").doc;
+        let all: Vec<ResultRecord> = [Outcome::Done, Outcome::Failed, Outcome::Cancelled]
+            .into_iter()
+            .flat_map(|outcome| (1..3).map(move |epoch| ResultRecord { outcome, ..record(epoch, "") }))
+            .flat_map(|record| [1, 2].map(|node| ResultRecord { node: NodeId([node; 16]), ..record.clone() }))
+            .collect();
+        for first in &all {
+            for second in &all {
+                let store = Results::create(directory.path(), Arc::default()).unwrap();
+                store.put(first, &[]).unwrap();
+                store.put(second, &[]).unwrap();
+                let entry = |record: &ResultRecord| Entry {
+                    epoch: record.epoch,
+                    node: record.node,
+                    status: Status::Ended(record.outcome),
+                };
+                let wins = if entry(first).compare(&entry(second)).is_ge() { first } else { second };
+                assert_eq!(store.get(doc).unwrap().as_ref(), Some(wins));
+            }
+        }
+        // A later success counts more than an earlier failure.
+        let store = Results::create(directory.path(), Arc::default()).unwrap();
+        store.put(&ResultRecord { outcome: Outcome::Failed, ..record(1, "failed") }, &[]).unwrap();
+        store.put(&record(2, "done"), &[]).unwrap();
+        assert_eq!(store.get(doc).unwrap(), Some(record(2, "done")));
+    }
+
+    #[test]
     fn the_result_of_the_lower_epoch_stays() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Results::create(directory.path()).unwrap();
+        let store = Results::create(directory.path(), Arc::default()).unwrap();
         let doc = record(1, "").doc;
         assert_eq!(store.get(doc).unwrap(), None);
         for (epoch, stdout) in [(3, "third"), (2, "second"), (4, "fourth"), (2, "again")] {

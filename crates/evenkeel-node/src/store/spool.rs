@@ -28,6 +28,12 @@ impl Spool {
         Ok(Spool { file: tempfile::tempfile_in(directory)?, end: AtomicU64::new(0) })
     }
 
+    /// One that cannot be written to.
+    #[cfg(test)]
+    pub(crate) fn broken() -> Spool {
+        Spool { file: File::open("/dev/null").expect("it can be read"), end: AtomicU64::new(0) }
+    }
+
     /// Appends bytes; at most 4 GiB at once.
     pub fn append(&self, bytes: &[u8]) -> io::Result<Extent> {
         let size = u32::try_from(bytes.len()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;

@@ -73,7 +73,7 @@ pub struct InputArgs {
     pub length: LengthArgs,
 
     /// Longest document that is accepted.
-    #[arg(long, value_name = "SIZE", default_value = "8M", value_parser = value::bytes)]
+    #[arg(long, value_name = "SIZE", default_value = "8M", value_parser = value::payload_size)]
     pub document_limit: u64,
 }
 

@@ -32,7 +32,7 @@ pub struct JobArgs {
 
     /// Keep so much of each document's standard output, and of its standard error; the rest is cut, and the cut marked
     /// [default: 16M, or what the node is configured for].
-    #[arg(long, value_name = "SIZE", value_parser = value::bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = value::capture_size)]
     pub capture: Option<u64>,
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use evenkeel_net::{MAX_CAPTURE, MAX_PAYLOAD};
 use reqwest::Url;
 
 /// Most slots of one node: more processes than any kernel is set up for by default.
@@ -35,6 +36,23 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         Some(0) => Err("it must be more than zero".to_owned()),
         Some(bytes) => Ok(bytes),
         None => Err("that is more than 2^64 bytes".to_owned()),
+    }
+}
+
+/// Reads the size of the longest document.
+pub fn payload_size(text: &str) -> Result<u64, String> {
+    at_most(MAX_PAYLOAD, text, "between nodes a document travels in one piece; put larger ones into files")
+}
+
+/// Reads how much is kept of each output.
+pub fn capture_size(text: &str) -> Result<u64, String> {
+    at_most(MAX_CAPTURE, text, "between nodes both outputs travel in one piece; let the command write more to a file")
+}
+
+fn at_most(limit: u64, text: &str, reason: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        size if size > limit => Err(format!("at most {}M: {reason}", limit >> 20)),
+        size => Ok(size),
     }
 }
 
@@ -143,6 +161,13 @@ mod tests {
         for text in ["", "M", "-1", "1.5M", "1T", "0", "18446744073709551616", "99999999999999G"] {
             assert!(bytes(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn sizes_are_no_larger_than_what_nodes_can_send() {
+        assert_eq!((payload_size("32M"), capture_size("16M")), (Ok(32 << 20), Ok(16 << 20)));
+        assert!(payload_size("33M").unwrap_err().starts_with("at most 32M: "));
+        assert!(capture_size("17M").unwrap_err().starts_with("at most 16M: "));
     }
 
     #[test]

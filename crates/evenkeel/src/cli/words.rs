@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use evenkeel_node::api::{MAX_COMMAND, command_bytes};
+
 use crate::output::exit::Failure;
 
 /// What stands at the end of a command line.
@@ -52,7 +54,15 @@ impl Words {
                 ))
             })
         });
-        Ok(Words { command: command.collect::<Result<_, _>>()?, arguments })
+        let command: Vec<String> = command.collect::<Result<_, _>>()?;
+        let bytes = command_bytes(&command);
+        if bytes > MAX_COMMAND {
+            return Err(Failure::usage(format!(
+                "the command has {bytes} bytes, and {MAX_COMMAND} are the most: put the text into a file, or into the \
+                 documents"
+            )));
+        }
+        Ok(Words { command, arguments })
     }
 
     /// Whether the command takes fields of a document, as `{.name}` does. (`{.}` names no field.)
@@ -87,6 +97,13 @@ mod tests {
         assert!(split(&["echo", ":::", "a", ":::+", "b"]).unwrap_err().contains("rows of --csv"));
         assert!(split(&[":::", "a"]).unwrap_err().contains("no command"));
         assert!(split(&[]).unwrap_err().contains("-- sh -c {}"));
+    }
+
+    #[test]
+    fn a_command_has_a_limit() {
+        let words = |bytes| split(&["echo", &"x".repeat(bytes)]);
+        assert!(words(MAX_COMMAND - 6).is_ok());
+        assert!(words(MAX_COMMAND - 5).unwrap_err().contains("1048577 bytes"));
     }
 
     #[test]

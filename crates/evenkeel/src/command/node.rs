@@ -5,7 +5,7 @@ use std::io::Write;
 use evenkeel_node::api::Token;
 use evenkeel_node::config::{Flags, Sources};
 use evenkeel_node::daemon::{Daemon, Options};
-use evenkeel_node::process::guardian_command;
+use evenkeel_node::process::{guardian_command, raise_file_limit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::node::NodeArgs;
@@ -19,6 +19,7 @@ pub(super) fn node(arguments: NodeArgs) -> CommandResult {
     let keyring = SecretFileArgs { secret_file: config.network.secret_file.clone() }.keyring()?;
     let token = Token::find(config.http.token_file.as_deref()).map_err(Failure::usage)?;
     super::log(&config.log.level, config.log.format);
+    raise_file_limit();
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::says(ExitStatus::Failure, error))?;
     let options = Options {
         config,
@@ -79,7 +80,7 @@ async fn serve(options: Options) -> CommandResult {
         }
     };
     daemon.stop().await;
-    match left {
+    match left.transpose()? {
         Some(0) => tracing::info!("left"),
         Some(documents) => tracing::warn!(documents, "left, and there was no node to take these documents"),
         None => tracing::warn!("stopped at once; heirs will claim what this node had"),

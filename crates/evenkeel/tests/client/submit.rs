@@ -149,6 +149,6 @@ fn what_the_node_refuses_is_named_by_its_place_in_the_input() {
     ended.refused(2, &["document 1, counted from 0: "]);
     run(&served, &["submit", "wc", "{nothing}", ":::", "a"])
         .refused(2, &["unknown placeholder {nothing} (there are {} and {n}); nothing was submitted"]);
-    run(&served, &["submit", "--capture", "1G", "wc", ":::", "a"]).refused(2, &["bytes to capture", "capture_max"]);
+    run(&served, &["submit", "--capture", "2M", "wc", ":::", "a"]).refused(2, &["bytes to capture", "capture_max"]);
     nothing_uploaded(&served);
 }

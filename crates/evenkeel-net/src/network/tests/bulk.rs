@@ -94,12 +94,24 @@ async fn what_is_too_large_is_refused_on_either_side() {
     assert!(error.to_string().contains("at most 1048576 bytes"), "{error}");
     let error = b.network.put_payloads(a.id(), segment(0), &[], &payloads(5_000, 1)).await.unwrap_err();
     assert!(error.to_string().contains("at most 4096 documents"), "{error}");
-    let error = b.network.put_payloads(a.id(), segment(0), &[], &payloads(1, 33 << 20)).await.unwrap_err();
+    let error = b.network.put_payloads(a.id(), segment(0), &[], &payloads(1, 34 << 20)).await.unwrap_err();
     assert!(matches!(error.why, RequestFailure::TooLarge(_)), "{error}");
-    *a.service.segments.lock().unwrap() = [(segment(1), payloads(1, 33 << 20))].into();
+    *a.service.segments.lock().unwrap() = [(segment(1), payloads(1, 34 << 20))].into();
     let error = b.network.get_payloads(a.id(), segment(1)).await.unwrap_err();
     println!("{error}");
     b.network.put_payloads(a.id(), segment(2), &[], &payloads(2, 10)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_given_up_stores_nothing() {
+    let (a, b) = pair().await;
+    let id = a.id();
+    let many = payloads(4096, 20_000);
+    let put = b.network.put_payloads(id, segment(0), &[], &many);
+    // Long enough for some of it to be on its way, far too short for all.
+    assert!(tokio::time::timeout(Duration::from_millis(20), put).await.is_err());
+    b.network.put_payloads(id, segment(1), &[], &payloads(1, 1)).await.unwrap();
+    assert_eq!(a.service.segments.lock().unwrap().keys().collect::<Vec<_>>(), [&segment(1)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::*;
+use crate::seeds::{Pursuit, Resolved};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_meet_through_a_seed_within_two_gossip_intervals() {
@@ -257,4 +258,40 @@ async fn a_busy_program_does_not_look_dead() {
     for task in busy {
         task.await.unwrap();
     }
+}
+
+/// What the name of a cluster stands for, which is this node alone at first, and how often it was asked.
+static BEHIND_THE_NAME: Mutex<(Vec<SocketAddr>, u32)> = Mutex::new((Vec::new(), 0));
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_stands_for_this_node_alone_is_looked_up_again() {
+    let (a, b) = (start(config("a")).await, start(config("b")).await);
+    let pursuit = |resolve| {
+        // Without a handle of gossip it introduces itself to nobody: that it has dialled is what is looked at.
+        let (_, gossip) = watch::channel(None);
+        Pursuit {
+            peers: a.network.0.asker.peers.clone(),
+            members: a.network.members(),
+            gossip,
+            interval: Duration::from_millis(50),
+            own: a.network.local_addr(),
+            resolve,
+        }
+    };
+    // An address does not come to mean another node.
+    soon("the end of it", pursuit(crate::seeds::resolve).run(a.address())).await;
+
+    BEHIND_THE_NAME.lock().unwrap().0 = vec![a.network.local_addr()];
+    let resolve = |_| -> Resolved {
+        let mut behind = BEHIND_THE_NAME.lock().unwrap();
+        behind.1 += 1;
+        let addresses = behind.0.clone();
+        Box::pin(async move { Ok(addresses) })
+    };
+    let pursued = tokio::spawn(pursuit(resolve).run("nodes.example:7116".to_owned()));
+    eventually("a look", || BEHIND_THE_NAME.lock().unwrap().1 > 0).await;
+    BEHIND_THE_NAME.lock().unwrap().0.push(b.network.local_addr());
+    let peers = a.network.0.asker.peers.clone();
+    eventually("a connection", || peers.current(b.id()).is_some()).await;
+    pursued.abort();
 }

@@ -196,7 +196,7 @@ async fn evil_requests_are_told_so() {
     let (a, b) = pair().await;
     let rogue = Rogue::connect(&a).await;
     let mut put = BytesMut::new();
-    let request = crate::request::Request::PutPayloads { segment: segment(0), holders: Vec::new() };
+    let request = crate::request::Request::PutPayloads { segment: segment(0), holders: Vec::new(), documents: 1 };
     wire::append_frame(&mut put, &request).unwrap();
     put.put_slice(&[0xff, 0xff, 0xff, 0xff]);
     for bytes in [&put[..], &[0, 0, 0, 2, 250, 1], &[0, 0, 0, 9, 1]] {
@@ -208,6 +208,41 @@ async fn evil_requests_are_told_so() {
         let answer = soon("an answer", receive.read_to_end(1000)).await.unwrap();
         assert!(String::from_utf8_lossy(&answer).contains("malformed request"));
     }
+    assert!(a.service.segments.lock().unwrap().is_empty());
+    unharmed(&a, &b).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_segment_that_is_not_whole_is_not_stored() {
+    let (a, b) = pair().await;
+    let rogue = Rogue::connect(&a).await;
+    let put = |came: u32, documents: u32| {
+        let request = crate::request::Request::PutPayloads { segment: segment(0), holders: Vec::new(), documents };
+        let payloads = payloads(came, 10);
+        let part = <crate::records::Payload as crate::request::Item>::part(&payloads);
+        let mut put = BytesMut::new();
+        wire::append_frame(&mut put, &request).unwrap();
+        wire::append_frame(&mut put, &part).unwrap();
+        put
+    };
+    for (came, documents, said) in
+        [(3, 4, "3 payloads came, of 4"), (4, 3, "the 3 announced"), (1, 5_000, "at most 4096")]
+    {
+        let (mut send, mut receive) = rogue.connection.open_bi().await.unwrap();
+        // It may be refused before all is written.
+        let _ = send.write_all(&put(came, documents)).await;
+        let _ = send.finish();
+        let answer = soon("an answer", receive.read_to_end(1000)).await.unwrap();
+        assert!(String::from_utf8_lossy(&answer).contains(said), "{}", String::from_utf8_lossy(&answer));
+    }
+    // One whose sender gives up is no whole one either, even if all of it has come.
+    let (send, mut receive) = rogue.connection.open_bi().await.unwrap();
+    let mut send = crate::frames::FrameWriter::new(send, None);
+    let request = crate::request::Request::PutPayloads { segment: segment(0), holders: Vec::new(), documents: 3 };
+    send.write(&request).await.unwrap();
+    send.write(&crate::request::Part::Payloads(payloads(3, 10).into())).await.unwrap();
+    drop(send);
+    assert!(soon("an answer", receive.read_to_end(1000)).await.is_err(), "an answer that was not given has no end");
     assert!(a.service.segments.lock().unwrap().is_empty());
     unharmed(&a, &b).await;
 }

@@ -22,6 +22,7 @@ use evenkeel_core::ids::{DocId, Epoch};
 use rustix::process::Pid;
 
 use self::table::{Entry, Table};
+use super::environment::hide_secrets;
 
 pub use self::watch::guardian_main;
 
@@ -103,7 +104,8 @@ impl Shared {
     /// Starts a guardian process: the pipe is its standard input, the table its standard error.
     fn spawn(&self) -> io::Result<Child> {
         let (program, arguments) = self.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        let mut child = hide_secrets(&mut command)
             .arg0("evenkeel-guardian")
             .args(arguments)
             .arg(&self.node)

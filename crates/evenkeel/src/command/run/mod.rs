@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_node::api::{Document, Upload};
 use evenkeel_node::daemon::Submission;
-use evenkeel_node::process::Template;
+use evenkeel_node::process::{Template, raise_file_limit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::run::RunArgs;
@@ -38,6 +38,7 @@ pub(super) fn run(arguments: RunArgs) -> CommandResult {
     let documents = arguments.input.open(&words)?;
     let report = Report::open(&arguments.output, &words.command, template)?;
     super::log("error", evenkeel_node::config::LogFormat::Text);
+    raise_file_limit();
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::says(ExitStatus::Failure, error))?;
     runtime.block_on(Job { arguments, words: words.command, slots, stdin, report }.run(documents))
 }

@@ -1,0 +1,75 @@
+//! What becomes of a result that its own node cannot write down.
+
+use evenkeel_core::ids::{Generation, Origin};
+use evenkeel_core::load::View;
+use evenkeel_core::settings::Settings;
+use evenkeel_core::units::Micros;
+use evenkeel_core::{Input, Node, Outbox};
+use evenkeel_net::records::Captured;
+
+use super::super::tests::{LONG, Side, record};
+use super::*;
+use crate::store::{Health, Spool};
+
+/// What a courier, or time, has to tell next.
+async fn next(side: &mut Side) -> Order {
+    let tells = async {
+        loop {
+            match side.received.recv().await {
+                Some(order @ (Order::Copied { .. } | Order::Homeless { .. })) => return order,
+                Some(_) => {}
+                None => panic!("the orders have ended"),
+            }
+        }
+    };
+    tokio::time::timeout(LONG, tells).await.expect("an order in time")
+}
+
+#[test]
+fn groups_are_bounded_in_bytes_and_large_ones_have_longer() {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let node = Node::new(Origin { node: NodeId([1; 16]), generation: Generation(1) }, Settings::default(), false, 1);
+    let sized = |bytes: usize| {
+        let stdout = Captured { bytes: vec![0; bytes].into(), dropped: 0 };
+        Arc::new(ResultRecord { stdout, ..record(&node) })
+    };
+    let sizes = [1 << 20, 3 << 20, 100, 16 << 20, 100].into_iter().chain([0; 600]);
+    sizes.for_each(|bytes| sender.send(sized(bytes)).unwrap());
+    let mut groups = Vec::new();
+    while let Ok(first) = receiver.try_recv() {
+        let mut group = Vec::new();
+        let bytes = gather(&mut group, first, &mut receiver);
+        groups.push((group.len(), bytes));
+    }
+    assert_eq!(groups, [(2, 4 << 20), (2, (16 << 20) + 100), (256, 100), (256, 0), (89, 0)]);
+    assert_eq!(patience(0), PATIENCE);
+    assert_eq!(patience(32 << 20), PATIENCE + Duration::from_secs(32));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_that_its_node_cannot_write_gets_a_copy_elsewhere() {
+    let mut a = Side::start("a", Vec::new()).await;
+    let b = Side::start("b", vec![a.network.local_addr().to_string()]).await;
+    a.meets(&b).await;
+
+    let health = Arc::new(Health::default());
+    let broken = Arc::new(Results::in_spool(Spool::broken(), health.clone()));
+    let mut node = a.node();
+    let record = record(&node);
+    // One copy would do, and it cannot be here.
+    let mut copies = Copies::new(&node, 1, a.network.clone(), a.payloads.clone(), broken, a.orders.clone());
+    assert_eq!(copies.keep(record.clone(), &node), None, "a result that is nowhere is not kept");
+    assert!(health.trouble().is_some(), "and the node says why");
+
+    // Nobody else is known yet. Then somebody is.
+    let Order::Homeless { doc, epoch } = next(&mut a).await else { panic!("it is tried again") };
+    let view = View { live: [b.peer()].into() };
+    node.step(Micros(1), Input::View(view), &mut Outbox::new());
+    assert_eq!(copies.again(doc, epoch, &node), None);
+    let Order::Copied { doc, epoch, to, success } = next(&mut a).await else { panic!("a copy is made") };
+    assert_eq!((to, success), (b.me.node, true));
+    assert_eq!(copies.copied(doc, epoch, to, success, &node).as_deref(), Some(&record));
+    assert_eq!(b.results.get(doc).unwrap(), Some(record));
+    a.network.shutdown().await;
+    b.network.shutdown().await;
+}

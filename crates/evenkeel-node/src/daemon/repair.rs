@@ -1,0 +1,205 @@
+//! What must be copied anew when holders are lost, come, or are about to leave; and the copying.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use evenkeel_core::Node;
+use evenkeel_core::ids::{DocId, NodeId};
+use evenkeel_net::records::{ResultRecord, SegmentId};
+use evenkeel_net::{Network, PutResults};
+
+use crate::seldom::Seldom;
+use crate::store::{Payloads, Results};
+
+/// Results sent to one peer at once.
+const GROUP: usize = 256;
+
+/// Bytes of results read into memory at once.
+const GROUP_BYTES: usize = 4 << 20;
+
+/// Nodes that are asked to take a copy, one after the other, before it is given up for this time.
+const HEIRS: usize = 4;
+
+/// Why copies are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// A node has come or gone.
+    Change,
+    /// This node leaves: what nobody else has.
+    LeavingSole,
+    /// This node leaves: everything that will have too few copies.
+    Leaving,
+}
+
+/// Finds out what must be copied anew.
+#[derive(Clone)]
+pub(super) struct Plan {
+    pub(super) me: NodeId,
+    pub(super) copies: usize,
+    pub(super) network: Network,
+    payloads: Arc<Payloads>,
+    pub(super) results: Arc<Results>,
+    line: Arc<Seldom>,
+}
+
+/// Who is to have copies: the holders that stay, and the nodes that may become one more, best first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Places {
+    staying: Vec<NodeId>,
+    heirs: Vec<NodeId>,
+}
+
+impl Places {
+    fn with(&self, heir: NodeId) -> Vec<NodeId> {
+        self.staying.iter().copied().chain([heir]).collect()
+    }
+}
+
+impl Plan {
+    pub(super) fn new(
+        me: NodeId,
+        copies: usize,
+        network: Network,
+        payloads: Arc<Payloads>,
+        results: Arc<Results>,
+    ) -> Plan {
+        Plan { me, copies, network, payloads, results, line: Arc::default() }
+    }
+
+    /// Takes a node off the lists of holders.
+    pub(super) fn strike(&self, gone: NodeId) {
+        let others =
+            |holders: &[NodeId]| -> Vec<NodeId> { holders.iter().copied().filter(|holder| *holder != gone).collect() };
+        for (segment, holders) in self.payloads.entrusted() {
+            if holders.contains(&gone) {
+                self.payloads.set_holders(segment, others(&holders));
+            }
+        }
+        for (doc, holders) in self.results.held_by(|holders| holders.contains(&gone)) {
+            self.results.set_holders(doc, &others(&holders));
+        }
+    }
+
+    /// What has to be copied on this occasion.
+    pub(super) fn repair(&self, occasion: Occasion, node: &Node) -> Repair {
+        let stays = |holder: &NodeId| match *holder == self.me {
+            true => occasion == Occasion::Change,
+            false => node.view().live.contains_key(holder),
+        };
+        let staying = |holders: &[NodeId]| -> Vec<NodeId> { holders.iter().copied().filter(stays).collect() };
+        let lacks = |holders: &[NodeId]| {
+            let staying = staying(holders);
+            match occasion {
+                // Of several holders the first makes the copy.
+                Occasion::Change => staying.len() < self.copies && staying.first() == Some(&self.me),
+                Occasion::LeavingSole => staying.is_empty(),
+                Occasion::Leaving => staying.len() < self.copies,
+            }
+        };
+        let places = |segment: SegmentId, holders: &[NodeId]| {
+            let candidates = node.holders(segment.batch, segment.segment).into_iter();
+            let heirs: Vec<NodeId> =
+                candidates.filter(|heir| stays(heir) && !holders.contains(heir)).take(HEIRS).collect();
+            (!heirs.is_empty()).then(|| Places { staying: staying(holders), heirs })
+        };
+        let entrusted = self.payloads.entrusted().into_iter().filter(|(_, holders)| lacks(holders));
+        let payloads = entrusted.filter_map(|(segment, holders)| Some((segment, places(segment, &holders)?))).collect();
+        let mut results: BTreeMap<Places, Vec<DocId>> = BTreeMap::new();
+        for (doc, holders) in self.results.held_by(lacks) {
+            let segment = SegmentId { batch: doc.batch, segment: doc.number.segment() };
+            if let Some(places) = places(segment, &holders) {
+                results.entry(places).or_default().push(doc);
+            }
+        }
+        let header = PutResults { generation: node.me().generation };
+        Repair { plan: self.clone(), header, payloads, results }
+    }
+}
+
+/// Copies to be made.
+pub(super) struct Repair {
+    plan: Plan,
+    header: PutResults,
+    payloads: Vec<(SegmentId, Places)>,
+    results: BTreeMap<Places, Vec<DocId>>,
+}
+
+impl Repair {
+    pub(super) fn is_empty(&self) -> bool {
+        self.payloads.is_empty() && self.results.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.payloads.len() + self.results.values().map(Vec::len).sum::<usize>()
+    }
+
+    /// Makes them, one after the other, so that the cluster's work goes on beside. True if all were made.
+    pub(super) async fn run(self) -> bool {
+        let mut all = true;
+        for (segment, places) in &self.payloads {
+            all &= self.copy_payloads(*segment, places).await;
+        }
+        for (places, docs) in &self.results {
+            let mut rest = docs.as_slice();
+            while !rest.is_empty() {
+                let (group, after) = self.read(rest);
+                all &= self.copy_results(places, &group).await;
+                rest = after;
+            }
+        }
+        all
+    }
+
+    async fn copy_payloads(&self, segment: SegmentId, places: &Places) -> bool {
+        // What cannot be read here is not here; its other holders have it.
+        let Ok(Some(found)) = self.plan.payloads.get(segment) else { return true };
+        for heir in &places.heirs {
+            let holders = places.with(*heir);
+            match self.plan.network.put_payloads(*heir, segment, &holders, &found).await {
+                Ok(()) => {
+                    self.plan.payloads.set_holders(segment, holders);
+                    return true;
+                }
+                Err(error) => self.complain(&error),
+            }
+        }
+        false
+    }
+
+    /// The first results, as many as make a group, and the documents whose turn is after them.
+    fn read<'a>(&self, docs: &'a [DocId]) -> (Vec<ResultRecord>, &'a [DocId]) {
+        let (mut group, mut bytes, mut read) = (Vec::new(), 0, 0);
+        while read < docs.len() && read < GROUP && bytes < GROUP_BYTES {
+            // What cannot be read here is not here.
+            if let Ok(Some(record)) = self.plan.results.get(docs[read]) {
+                bytes += record.stdout.bytes.len() + record.stderr.bytes.len();
+                group.push(record);
+            }
+            read += 1;
+        }
+        (group, &docs[read..])
+    }
+
+    async fn copy_results(&self, places: &Places, group: &[ResultRecord]) -> bool {
+        for heir in &places.heirs {
+            match self.plan.network.put_results(*heir, self.header, group).await {
+                Ok(()) => {
+                    let holders = places.with(*heir);
+                    group.iter().for_each(|record| self.plan.results.set_holders(record.doc, &holders));
+                    return true;
+                }
+                Err(error) => self.complain(&error),
+            }
+        }
+        false
+    }
+
+    fn complain(&self, error: &evenkeel_net::RequestError) {
+        if let Some(unsaid) = self.plan.line.due() {
+            tracing::warn!(%error, unsaid, "a copy was not made; another node is asked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
