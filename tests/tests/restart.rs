@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evenkeel_core::change::Outcome;
+use evenkeel_net::records::Exit;
 use evenkeel_node::api::types::{BatchState, DocumentLine, NewBatch};
 use evenkeel_tests::{Cluster, Start, Starts, Sum, until};
 
@@ -93,11 +94,18 @@ async fn a_guardian_kills_nothing_of_the_next_run_of_its_node() {
         })
         .await;
     }
-    let status = until("the batch to finish", PATIENCE, async || {
+    until("the batch to finish", PATIENCE, async || {
         cluster["n1"].api().batch(batch).await.ok().filter(|status| status.state == BatchState::Finished)
     })
     .await;
-    assert_eq!(status.failed, 0);
+    // What ran when its node was killed three times in a row is held to be the cause; nothing else may have failed.
+    let results = cluster["n1"].api().results(batch).await.expect("results");
+    let killed: Vec<_> =
+        results.iter().filter(|result| !matches!(result.exit, Exit::Status(0) | Exit::Poison)).collect();
+    assert!(killed.is_empty(), "{killed:?}");
+    let done = results.iter().filter(|result| result.exit == Exit::Status(0)).count();
+    // Eight deaths are two such threes.
+    assert!(done >= 600 - 2 * MANY as usize, "only {done} are done");
 }
 
 #[tokio::test]
