@@ -4,4 +4,5 @@ mod bad_input;
 mod endings;
 mod files;
 mod inputs;
+mod reading;
 mod resume;
