@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use evenkeel_tests::{Ended, Scratch};
+use serde_json::Value;
 
 #[test]
 fn lines_are_documents() {
@@ -61,6 +62,20 @@ fn order_is_kept_if_asked_for() {
     let ended =
         scratch.call(["run", "-k", "--nodes", "3", "-j", "20", "-a", "lines", "--", "sh", "-c", script]).with(0);
     assert_eq!(ended.text(), numbers.join("\n") + "\n");
+}
+
+#[test]
+fn lines_of_json_keep_the_order_too() {
+    let scratch = Scratch::new();
+    let numbers = |options: &[&str]| {
+        let call = [&["run", "-j1", "--output", "jsonl"], options, &["echo", "{}", ":::", "a", "bbb", "cc"]].concat();
+        let ended = scratch.call(call).with(0);
+        let lines = ended.text().lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
+        lines.map(|line| (line["document"].clone(), line["stdout"].clone())).collect::<Vec<_>>()
+    };
+    let [a, b, c] = [(0, "a\n"), (1, "bbb\n"), (2, "cc\n")].map(|(number, text)| (number.into(), text.into()));
+    assert_eq!(numbers(&["-k"]), [a.clone(), b.clone(), c.clone()]);
+    assert_eq!(numbers(&[]), [b, c, a]);
 }
 
 #[test]

@@ -122,12 +122,10 @@ impl Job {
                 Some(record) = cluster.outcomes.recv() => {
                     let host = cluster.name(record.node);
                     progress.suspend(|| self.report.take(&record, host))?;
-                    // Whatever has gathered meanwhile goes in one go.
                     while let Ok(record) = cluster.outcomes.try_recv() {
                         let host = cluster.name(record.node);
                         progress.suspend(|| self.report.take(&record, host))?;
                     }
-                    self.report.flush()?;
                 }
                 _ = show.tick() => {
                     let running = cluster.running().await;

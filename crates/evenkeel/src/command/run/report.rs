@@ -1,12 +1,12 @@
 //! What becomes of a job's documents on this side: numbered, skipped if they are done, printed, filed, logged, counted.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Stderr, Stdout, Write};
+use std::io::{self, BufWriter, Stderr, Stdout};
 use std::sync::Arc;
 
 use evenkeel_core::change::Outcome;
 use evenkeel_core::ids::{DocNumber, NodeId};
-use evenkeel_net::records::{Exit, ResultRecord};
+use evenkeel_net::records::{Captured, Exit, ResultRecord};
 use evenkeel_node::api::types::ResultLine;
 use evenkeel_node::process::Template;
 use evenkeel_node::store::{Extent, Spool};
@@ -17,6 +17,7 @@ use crate::output::ending::describe;
 use crate::output::exit::Failure;
 use crate::output::joblog::JobLog;
 use crate::output::numbering::Numbering;
+use crate::output::order::Output;
 use crate::output::printer::Printer;
 use crate::output::results_dir::ResultsDir;
 use crate::output::resume::{self, Key, Keys, Resume};
@@ -29,8 +30,8 @@ const NAMED_FAILURES: u64 = 10;
 /// All outputs of a job.
 pub(super) struct Report {
     template: Arc<Template>,
-    printer: Option<Printer<BufWriter<Stdout>, Stderr>>,
-    lines: Option<BufWriter<Stdout>>,
+    printer: Printer<BufWriter<Stdout>, Stderr>,
+    printed: Printed,
     joblog: Option<JobLog>,
     results: Option<ResultsDir>,
     record: Option<Record>,
@@ -83,17 +84,15 @@ impl Report {
             Some(_) => Some(Texts { spool: Spool::create(&std::env::temp_dir())?, extents: Vec::new() }),
             None => None,
         };
-        let out = || BufWriter::with_capacity(64 << 10, io::stdout());
-        let printer = match (output.output, output.keep_order) {
-            (Printed::Jsonl, _) => None,
-            (Printed::Text, true) => Some(Printer::in_order(out(), io::stderr())),
-            (Printed::Text, false) => Some(Printer::as_finished(out(), io::stderr())),
+        let out = BufWriter::with_capacity(64 << 10, io::stdout());
+        let printer = match output.keep_order {
+            true => Printer::in_order(out, io::stderr()),
+            false => Printer::as_finished(out, io::stderr()),
         };
-        let lines = (output.output == Printed::Jsonl).then(out);
         Ok(Report {
             template,
             printer,
-            lines,
+            printed: output.output,
             joblog,
             results,
             record,
@@ -116,9 +115,7 @@ impl Report {
         if let Some(record) = &mut self.record {
             let key = record.keys.key(payload);
             if record.resume.is_done(key, number) {
-                if let Some(printer) = &mut self.printer {
-                    printer.pass(number)?;
-                }
+                self.printer.pass(number)?;
                 return Ok(false);
             }
             record.submitted.push(key);
@@ -150,13 +147,9 @@ impl Report {
         if let Some(results) = &self.results {
             results.add(finished)?;
         }
-        if let Some(printer) = &mut self.printer {
-            printer.print(finished)?;
-        }
-        if let Some(lines) = &mut self.lines {
-            let line = ResultLine { document: number, ..ResultLine::from(record) };
-            serde_json::to_writer(&mut *lines, &line).map_err(io::Error::from)?;
-            lines.write_all(b"\n")?;
+        match self.printed {
+            Printed::Text => self.printer.print(finished)?,
+            Printed::Jsonl => self.printer.print_output(number, line(finished)?)?,
         }
         if let Some(joblog) = &mut self.joblog {
             joblog.add(finished)?;
@@ -204,17 +197,9 @@ impl Report {
         })
     }
 
-    /// Hands on lines that are still held here.
-    pub(super) fn flush(&mut self) -> Result<(), Failure> {
-        Ok(self.lines.as_mut().map_or(Ok(()), Write::flush)?)
-    }
-
-    /// Prints what was held back, and hands it on.
+    /// Prints what was held back.
     pub(super) fn finish(&mut self) -> Result<(), Failure> {
-        if let Some(printer) = &mut self.printer {
-            printer.finish()?;
-        }
-        self.flush()
+        Ok(self.printer.finish()?)
     }
 
     pub(super) fn documents(&self) -> u64 {
@@ -249,4 +234,12 @@ impl Report {
     pub(super) fn by_node(&self) -> impl Iterator<Item = (NodeId, u64)> + '_ {
         self.by_node.iter().map(|(node, ended)| (*node, *ended))
     }
+}
+
+/// A result as a line of JSON: to the printer it is output like any other, which can wait for its turn.
+fn line(finished: Finished<'_>) -> io::Result<Output> {
+    let line = ResultLine { document: finished.number, ..ResultLine::from(finished.record) };
+    let mut bytes = serde_json::to_vec(&line)?;
+    bytes.push(b'\n');
+    Ok(Output { stdout: Captured { bytes: bytes.into(), dropped: 0 }, stderr: Captured::default() })
 }
