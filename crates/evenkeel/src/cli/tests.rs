@@ -158,7 +158,7 @@ fn clients_know_whom_to_talk_to() {
     let client = parse::<ClientArgs>(&["--http", "http://node2:7117"]).unwrap();
     assert_eq!(client.http.as_str(), "http://node2:7117/");
     assert!(parse::<ClientArgs>(&["--http", "node2:7117"]).unwrap_err().contains("http://127.0.0.1:7117"));
-    assert!(parse::<StatusArgs>(&["xyz"]).unwrap_err().contains("a batch id is 13 letters and digits"));
+    assert!(parse::<StatusArgs>(&["xyl"]).unwrap_err().contains("a batch id is 13 letters and digits"));
     assert!(parse::<ExplainArgs>(&["xyz"]).unwrap_err().contains("BATCH/NUMBER"));
     assert!(parse::<NodeArgs>(&["--seed", "node1"]).unwrap_err().contains("the port is missing"));
     let node = parse::<NodeArgs>(&["--seed", "a:1", "--seed", "b:2", "--http", "127.0.0.1:0", "-j", "4"]).unwrap();
