@@ -4,5 +4,6 @@ mod bad_input;
 mod endings;
 mod files;
 mod inputs;
+mod kept;
 mod reading;
 mod resume;

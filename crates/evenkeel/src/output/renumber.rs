@@ -15,7 +15,7 @@ use std::path::Path;
 use anyhow::Context;
 use evenkeel_core::ids::DocNumber;
 
-use super::results_dir::{RESUME_FILE, names};
+use super::results_dir::{RESUME_FILE, names, results_in};
 use crate::input::printable;
 
 const LINKING: &str = ".renumber-1";
@@ -86,19 +86,6 @@ fn complete(results: &Path) -> io::Result<()> {
         remove_directory(&results.join(FILLED))?;
     }
     Ok(())
-}
-
-/// Names of the result files in a directory.
-fn results_in(directory: &Path) -> io::Result<Vec<String>> {
-    let mut found = Vec::new();
-    for entry in directory.read_dir()? {
-        let Ok(name) = entry?.file_name().into_string() else { continue };
-        let number = name.strip_suffix(".out").or(name.strip_suffix(".err"));
-        if number.is_some_and(|number| number.parse::<u32>().is_ok_and(|parsed| parsed.to_string() == number)) {
-            found.push(name);
-        }
-    }
-    Ok(found)
 }
 
 /// A second name for a file, or a second file where the file system has no links; nothing if there is no such file.
