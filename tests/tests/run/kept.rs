@@ -19,3 +19,18 @@ fn results_of_an_earlier_run_are_not_overwritten() {
     job(&["--resume"], "second").with(0);
     assert_eq!(scratch.read("out/0.out"), "second\n");
 }
+
+#[test]
+fn results_that_get_other_numbers_leave_nothing_behind() {
+    let scratch = Scratch::new();
+    let job = |words: &[&str]| {
+        scratch.call([&["run", "--resume", "--results", "out", "echo", "{}", ":::"], words].concat()).with(0).stderr
+    };
+    let before = scratch.path().join("out/.before");
+    job(&["a", "b"]);
+    job(&["new", "b", "a"]);
+    assert!(!before.exists(), "every result is in its place");
+    let said = job(&["a", "new"]);
+    assert!(said.contains("the results of 1 document that is not in this input were put into out/.before"), "{said}");
+    assert_eq!((scratch.read("out/0.out"), scratch.read("out/.before/1.out")), ("a\n".to_owned(), "b\n".to_owned()));
+}

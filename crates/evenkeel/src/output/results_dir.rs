@@ -60,6 +60,11 @@ impl ResultsDir {
         &self.path
     }
 
+    /// Where the results of documents go that are not in the input any more.
+    pub fn put_aside(&self) -> PathBuf {
+        self.path.join(renumber::BEFORE)
+    }
+
     /// Writes what a document wrote. Of one that was cancelled there is nothing to write.
     pub fn add(&self, finished: Finished<'_>) -> anyhow::Result<()> {
         if finished.record.outcome == Outcome::Cancelled {

@@ -13,6 +13,7 @@ use evenkeel_node::store::{Extent, Spool};
 use roaring::RoaringBitmap;
 
 use crate::cli::run::{OutputArgs, Printed};
+use crate::input::printable;
 use crate::output::ending::describe;
 use crate::output::exit::Failure;
 use crate::output::joblog::JobLog;
@@ -130,7 +131,12 @@ impl Report {
     /// To be called once all documents of the input have been accepted.
     pub(super) fn settle(&mut self) -> Result<(), Failure> {
         if let Some(record) = &mut self.record {
-            record.resume.settle(self.documents, self.results.as_ref())?;
+            let put_aside = record.resume.settle(self.documents, self.results.as_ref())?;
+            if let Some(results) = self.results.as_ref().filter(|_| put_aside > 0) {
+                let documents = if put_aside == 1 { "document that is" } else { "documents that are" };
+                let place = printable(results.put_aside().as_os_str());
+                tell(format_args!("the results of {put_aside} {documents} not in this input were put into {place}"));
+            }
         }
         Ok(())
     }
