@@ -36,6 +36,8 @@ fn lines_that_are_not_what_they_should_be() {
     refused(&json, &["--jsonl", "in", "--", "echo", "{.a}"], &["in, line 2, column 7", "not JSON"]);
     let ragged = [("in", "a,b\n1,2\n3\n")];
     refused(&ragged, &["--csv", "in", "--", "echo", "{.a}"], &["in, line 3 (row 2)", "1 field where the header has 2"]);
+    let rows = [("in", "id,name\n1,a\n")];
+    refused(&rows, &["--csv", "in", "--", "echo", "{.id}{.nmae}"], &["no column `nmae`", "{.nmae}", "it has id, name"]);
     let array = [("in", "[1]\n")];
     refused(&array, &["--jsonl", "in", "--", "echo", "{.a}"], &["in, line 1", "a JSON object is needed"]);
 }
