@@ -111,7 +111,7 @@ impl Sink {
             Sink::Text(printer) => {
                 printer.print_output(result.document, output(&result))?;
                 if result.outcome == Outcome::Failed {
-                    tell(format_args!("document {} failed: {}", result.document, describe(&result.exit)));
+                    printer.tell(format_args!("document {} failed: {}", result.document, describe(&result.exit)));
                 }
                 Ok(())
             }
@@ -138,7 +138,11 @@ impl Sink {
 
     fn end(self) -> io::Result<()> {
         match self {
-            Sink::Text(mut printer) | Sink::Lines(mut printer) => printer.finish(),
+            Sink::Text(mut printer) | Sink::Lines(mut printer) => {
+                printer.finish()?;
+                printer.end_line();
+                Ok(())
+            }
             Sink::List { mut listing, held, .. } => {
                 let mut rows = held.unwrap_or_default();
                 rows.sort_by_key(|row| row.line.document);

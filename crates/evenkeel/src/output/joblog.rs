@@ -2,6 +2,7 @@
 //!
 //! One line a document: number from 1, host, start, run time, bytes sent and received, exit value, signal, command.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -64,6 +65,13 @@ impl JobLog {
         }
         let shown = || format!("cannot write the job log {}", printable(self.path.as_os_str()));
         self.file.write_all(&line(finished)).with_context(shown)
+    }
+}
+
+/// Its name, for messages.
+impl fmt::Display for JobLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable(self.path.as_os_str()))
     }
 }
 

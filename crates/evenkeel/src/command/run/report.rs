@@ -42,8 +42,6 @@ pub(super) struct Report {
     ended: RoaringBitmap,
     done: u64,
     failed: u64,
-    /// Failed documents that could not say so themselves.
-    silent: u64,
     output_bytes: u64,
     by_node: BTreeMap<NodeId, u64>,
 }
@@ -103,7 +101,6 @@ impl Report {
             ended: RoaringBitmap::new(),
             done: 0,
             failed: 0,
-            silent: 0,
             output_bytes: 0,
             by_node: BTreeMap::new(),
         })
@@ -177,17 +174,17 @@ impl Report {
         Ok(())
     }
 
-    /// Says why a document failed, unless its process ended by itself: then what it wrote says so.
+    /// Says why a document failed, unless that is in the lines that are printed.
     fn tell_failure(&mut self, number: DocNumber, exit: &Exit) {
-        if matches!(exit, Exit::Status(_)) {
-            return;
-        }
-        self.silent += 1;
-        match self.silent {
-            ..=NAMED_FAILURES => tell(format_args!("document {number} failed: {}", describe(exit))),
-            more if more == NAMED_FAILURES + 1 => {
-                tell("further failures are only counted; --joblog FILE lists them all")
+        match (self.printed, self.failed) {
+            (Printed::Jsonl, _) => {}
+            (Printed::Text, ..=NAMED_FAILURES) => {
+                self.printer.tell(format_args!("document {number} failed: {}", describe(exit)))
             }
+            (Printed::Text, more) if more == NAMED_FAILURES + 1 => match &self.joblog {
+                Some(log) => self.printer.tell(format_args!("further failures are only counted; {log} lists them all")),
+                None => self.printer.tell("further failures are only counted; --joblog FILE lists them all"),
+            },
             _ => {}
         }
     }
@@ -203,9 +200,11 @@ impl Report {
         })
     }
 
-    /// Prints what was held back.
+    /// Prints what was held back; what is said next has a line of its own.
     pub(super) fn finish(&mut self) -> Result<(), Failure> {
-        Ok(self.printer.finish()?)
+        self.printer.finish()?;
+        self.printer.end_line();
+        Ok(())
     }
 
     pub(super) fn documents(&self) -> u64 {
