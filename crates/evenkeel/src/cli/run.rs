@@ -32,12 +32,17 @@ const MOST_NODES: i64 = 100;
 )]
 pub struct RunArgs {
     /// Number of nodes of the embedded cluster [default: 1, or as many as -j has numbers].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_NODES))]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=MOST_NODES)
+    )]
     pub nodes: Option<u32>,
 
     /// Documents that a node runs at once: one number for all nodes, or one for each such as 4,10,10,16
     /// [default: the processors, shared out over the nodes].
-    #[arg(short = 'j', long, value_name = "MAXPROCESS")]
+    #[arg(short = 'j', long, value_name = "MAXPROCESS", allow_negative_numbers = true)]
     pub max_process: Option<MaxProcess>,
 
     /// Where documents come from.
