@@ -34,3 +34,21 @@ fn results_that_get_other_numbers_leave_nothing_behind() {
     assert!(said.contains("the results of 1 document that is not in this input were put into out/.before"), "{said}");
     assert_eq!((scratch.read("out/0.out"), scratch.read("out/.before/1.out")), ("a\n".to_owned(), "b\n".to_owned()));
 }
+
+#[test]
+fn a_job_log_that_cannot_be_written_leaves_nothing_behind() {
+    let scratch = Scratch::new();
+    let job = |log: &str| scratch.call(["run", "--joblog", log, "--results", "out", "echo", "{}", ":::", "a"]);
+    job("-").with(2);
+    job("/dev/null").with(2);
+    let said = job("no/log").with(1).stderr;
+    assert!(said.contains("cannot open the job log no/log: "), "{said}");
+    let names: Vec<_> = scratch.path().read_dir().expect("a directory").map(|entry| entry.expect("a name")).collect();
+    assert_eq!(names.len(), 1, "only the directory for temporary files is there: {names:?}");
+
+    // A results directory that is refused does not cost the log of the run that filled it.
+    job("log").with(0);
+    let log = scratch.read("log");
+    job("log").with(2);
+    assert_eq!(scratch.read("log"), log);
+}

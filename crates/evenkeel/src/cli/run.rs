@@ -79,7 +79,7 @@ pub struct OutputArgs {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub results: Option<PathBuf>,
 
-    /// Write a job log in the format of GNU parallel.
+    /// Write a job log in the format of GNU parallel, to a regular file; what is done is recorded beside it, in FILE.resume.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub joblog: Option<PathBuf>,
 

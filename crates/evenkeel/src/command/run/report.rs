@@ -62,6 +62,8 @@ struct Texts {
 
 impl Report {
     pub(super) fn open(output: &OutputArgs, command: &[String], template: Arc<Template>) -> Result<Report, Failure> {
+        // Whatever may fail comes before what would remain of it, and all of it before the old log is overwritten.
+        let joblog = output.joblog.as_deref().map(JobLog::open).transpose()?;
         let results = match &output.results {
             Some(path) if output.resume => Some(ResultsDir::resume(path)?),
             Some(path) => Some(ResultsDir::create(path)?),
@@ -74,9 +76,9 @@ impl Report {
                 Some(Record { keys: Keys::of_command(command), resume, submitted: Vec::new() })
             }
         };
-        let joblog = match &output.joblog {
-            Some(path) if output.resume => Some(JobLog::append(path)?),
-            Some(path) => Some(JobLog::create(path)?),
+        let joblog = match joblog {
+            Some(opened) if output.resume => Some(opened.go_on()?),
+            Some(opened) => Some(opened.begin()?),
             None => None,
         };
         let payloads = match joblog {
