@@ -68,6 +68,11 @@ fn lengths_that_are_none() {
 #[test]
 fn commands_that_make_no_sense() {
     refused(&[], &["--", "echo", "{what}", ":::", "a"], &["{what}", "perhaps {.what} is meant"]);
+    refused(
+        &[],
+        &["--", "echo", "{ }", ":::", "a"],
+        &["unknown placeholder `{ }`", "perhaps {} is meant", r"write \{ }"],
+    );
     refused(&[], &["--", "echo", "{.a}", ":::", "a"], &["no fields", "--jsonl or --csv"]);
     refused(&[], &[], &["no command"]);
     refused(&[], &["--resume", "--", "echo", "{}", ":::", "a"], &["--resume needs --joblog FILE or --results DIR"]);

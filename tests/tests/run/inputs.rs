@@ -88,3 +88,14 @@ fn the_environment_tells_a_process_what_it_is() {
     assert_eq!(lines[1][..4], ["1", "1", "1", "node-1"]);
     assert_ne!(lines[0][4], "0");
 }
+
+#[test]
+fn braces_of_other_programs_arrive_as_they_are() {
+    let scratch = Scratch::new();
+    let echo = |word: &str| scratch.call(["run", "printf", "%s", word, ":::", "x"]).with(0).text().to_owned();
+    for word in ["%{http_code}", "{print $1}", "{a,b}", "[0-9]{4}", "{{.Name}}", "${HOME}"] {
+        assert_eq!(echo(word), word);
+    }
+    assert_eq!(echo(r#"print(f"\{x}")"#), r#"print(f"{x}")"#);
+    assert_eq!(echo(r"/a/\{p}"), "/a/{p}");
+}

@@ -19,8 +19,9 @@ const MOST_NODES: i64 = 100;
 /// Run a whole job here and now, on a cluster that lives inside this process, and print what its documents print.
 ///
 /// Each document is one process of CMD. In its words {} stands for the document, {.field} for a field of a JSON or CSV
-/// document, and an n in braces for its number; without any of these the document is the process's standard input. No shell
-/// is involved: for one, use sh -c.
+/// document, and an n in braces for its number; without any of these the document is the process's standard input. Other
+/// braces are left alone, but a single word in braces is refused: a backslash before it makes it text. No shell is involved:
+/// for one, use sh -c.
 #[derive(Debug, Clone, Args)]
 #[command(
     override_usage = "evenkeel run [OPTIONS] [INPUT] [--] CMD...\n       evenkeel run [OPTIONS] [--] CMD... ::: DOCUMENTS...",
