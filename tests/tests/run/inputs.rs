@@ -71,7 +71,8 @@ fn lines_of_json_keep_the_order_too() {
         let call = [&["run", "-j1", "--output", "jsonl"], options, &["echo", "{}", ":::", "a", "bbb", "cc"]].concat();
         let ended = scratch.call(call).with(0);
         let lines = ended.text().lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
-        lines.map(|line| (line["document"].clone(), line["stdout"].clone())).collect::<Vec<_>>()
+        let named = lines.inspect(|line| assert_eq!(line["node_name"], "node-1"));
+        named.map(|line| (line["document"].clone(), line["stdout"].clone())).collect::<Vec<_>>()
     };
     let [a, b, c] = [(0, "a\n"), (1, "bbb\n"), (2, "cc\n")].map(|(number, text)| (number.into(), text.into()));
     assert_eq!(numbers(&["-k"]), [a.clone(), b.clone(), c.clone()]);

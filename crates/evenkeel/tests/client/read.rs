@@ -66,6 +66,10 @@ fn result_lines_are_passed_through_and_can_be_put_in_order() {
     assert_eq!(numbers(&[]), [2, 0, 3, 1]);
     assert_eq!(numbers(&["-k"]), [0, 1, 2, 3]);
     assert_eq!(numbers(&["-k", "--failed"]), [1, 3]);
+    let names = |format: &str| run(&served, &["results", ID, "-k", "--output", format]).stdout;
+    for format in ["json", "jsonl"] {
+        assert_eq!(names(format).matches("\"node_name\":\"here\"").count(), 3, "{format}: the fourth is forgotten");
+    }
 }
 
 #[test]

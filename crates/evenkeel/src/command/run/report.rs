@@ -17,6 +17,7 @@ use crate::input::printable;
 use crate::output::ending::describe;
 use crate::output::exit::Failure;
 use crate::output::joblog::JobLog;
+use crate::output::named::Named;
 use crate::output::numbering::Numbering;
 use crate::output::order::Output;
 use crate::output::printer::Printer;
@@ -246,7 +247,7 @@ impl Report {
 /// A result as a line of JSON: to the printer it is output like any other, which can wait for its turn.
 fn line(finished: Finished<'_>) -> io::Result<Output> {
     let line = ResultLine { document: finished.number, ..ResultLine::from(finished.record) };
-    let mut bytes = serde_json::to_vec(&line)?;
+    let mut bytes = serde_json::to_vec(&Named { result: &line, node_name: Some(finished.host) })?;
     bytes.push(b'\n');
     Ok(Output { stdout: Captured { bytes: bytes.into(), dropped: 0 }, stderr: Captured::default() })
 }
