@@ -73,7 +73,11 @@ fn commands_that_make_no_sense() {
         &["--", "echo", "{ }", ":::", "a"],
         &["unknown placeholder `{ }`", "perhaps {} is meant", r"write \{ }"],
     );
-    refused(&[], &["--", "echo", "{.a}", ":::", "a"], &["no fields", "--jsonl or --csv"]);
+    refused(
+        &[],
+        &["--", "echo", "{.a}", ":::", "a"],
+        &["the arguments after `:::`: these documents have no fields", "--jsonl or --csv"],
+    );
     refused(&[], &[], &["no command"]);
     refused(&[], &["--resume", "--", "echo", "{}", ":::", "a"], &["--resume needs --joblog FILE or --results DIR"]);
     refused(&[], &["--nodes", "0", "--", "echo", ":::", "a"], &["--nodes"]);
