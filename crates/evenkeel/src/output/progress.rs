@@ -95,12 +95,12 @@ impl Progress {
     pub fn update(&mut self, standing: Standing) {
         match &mut self.shown {
             Shown::Bar { bar, measured } => {
-                if !std::mem::replace(measured, true) {
-                    bar.set_style(style());
-                }
                 bar.set_length(standing.documents);
                 bar.set_position(standing.ended);
                 bar.set_message(counts(standing));
+                if !std::mem::replace(measured, true) {
+                    bar.set_style(style());
+                }
             }
             Shown::Lines { next } => say_at(next, || line(standing, self.begun.elapsed())),
             Shown::Nothing => {}
