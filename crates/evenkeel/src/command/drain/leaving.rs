@@ -37,8 +37,9 @@ pub(super) struct Leaving {
     pending: u64,
     /// Documents that the others had taken over from dead nodes by then.
     taken_over: u64,
-    /// Since when it is held dead while it still owns documents.
-    owing: Option<Instant>,
+    /// Since when it is held dead, and how many documents it still owned then: of what heirs have claimed since, one hears
+    /// from each of them by itself.
+    owing: Option<(Instant, u64)>,
 }
 
 /// What a look has shown.
@@ -115,10 +116,11 @@ impl Leaving {
         if self.pending == 0 && owed == 0 {
             return Seen::Gone;
         }
+        let (since, owed_first) = *self.owing.get_or_insert((now, owed));
         if taken_over > self.taken_over {
-            return Seen::Lost(owed.max(taken_over - self.taken_over));
+            return Seen::Lost(owed_first.max(taken_over - self.taken_over));
         }
-        let waited = now - *self.owing.get_or_insert(now);
+        let waited = now - since;
         match (waited < HEARSAY, owed) {
             (true, _) => Seen::Undecided,
             (false, 0) => Seen::Gone,

@@ -71,7 +71,7 @@ fn the_last_that_a_node_did_before_it_left_may_be_heard_late() {
 #[test]
 fn a_node_whose_documents_are_taken_over_has_died() {
     use NodeState::{Dead, Draining};
-    assert_eq!(seen(&[nodes(Draining, 3, 2), nodes(Dead, 3, 2), nodes(Dead, 0, 5)]), Seen::Lost(3));
+    assert_eq!(seen(&[nodes(Draining, 3, 2), nodes(Dead, 3, 2), nodes(Dead, 1, 4)]), Seen::Lost(3));
     assert_eq!(seen(&[nodes(Draining, 3, 2), nodes(Dead, 0, 5)]), Seen::Lost(3));
     let mut looks = vec![nodes(Draining, 3, 2)];
     looks.extend((0..6).map(|_| nodes(Dead, 3, 2)));
