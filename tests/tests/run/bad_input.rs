@@ -36,6 +36,8 @@ fn lines_that_are_not_what_they_should_be() {
     refused(&json, &["--jsonl", "in", "--", "echo", "{.a}"], &["in, line 2, column 7", "not JSON"]);
     let ragged = [("in", "a,b\n1,2\n3\n")];
     refused(&ragged, &["--csv", "in", "--", "echo", "{.a}"], &["in, line 3 (row 2)", "1 field where the header has 2"]);
+    let rows = [("in", "id,name\n1,a\n")];
+    refused(&rows, &["--csv", "in", "--", "echo", "{.id}{.nmae}"], &["no column `nmae`", "{.nmae}", "it has id, name"]);
     let array = [("in", "[1]\n")];
     refused(&array, &["--jsonl", "in", "--", "echo", "{.a}"], &["in, line 1", "a JSON object is needed"]);
 }
@@ -66,7 +68,16 @@ fn lengths_that_are_none() {
 #[test]
 fn commands_that_make_no_sense() {
     refused(&[], &["--", "echo", "{what}", ":::", "a"], &["{what}", "perhaps {.what} is meant"]);
-    refused(&[], &["--", "echo", "{.a}", ":::", "a"], &["no fields", "--jsonl or --csv"]);
+    refused(
+        &[],
+        &["--", "echo", "{ }", ":::", "a"],
+        &["unknown placeholder `{ }`", "perhaps {} is meant", r"write \{ }"],
+    );
+    refused(
+        &[],
+        &["--", "echo", "{.a}", ":::", "a"],
+        &["the arguments after `:::`: these documents have no fields", "--jsonl or --csv"],
+    );
     refused(&[], &[], &["no command"]);
     refused(&[], &["--resume", "--", "echo", "{}", ":::", "a"], &["--resume needs --joblog FILE or --results DIR"]);
     refused(&[], &["--nodes", "0", "--", "echo", ":::", "a"], &["--nodes"]);

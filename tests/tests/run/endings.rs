@@ -5,14 +5,38 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use evenkeel_tests::Scratch;
+use evenkeel_tests::{Ended, Scratch};
 
 #[test]
 fn a_failed_document_fails_the_job_and_stops_no_other() {
     let scratch = Scratch::new();
     let ended = scratch.call(["run", "-k", "sh", "-c", "echo {}; exit {}", ":::", "0", "7", "0"]).with(3);
     assert_eq!(ended.text(), "0\n7\n0\n");
-    assert!(ended.stderr.contains("3 documents: 2 done, 1 failed"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("evenkeel: document 1 failed: exit status 7\n3 documents: 2 done, 1 failed"));
+}
+
+#[test]
+fn what_a_document_says_is_not_glued_to_what_we_say() {
+    let scratch = Scratch::new();
+    let job = |status: &str| scratch.call(["run", "sh", "-c", "printf trouble >&2; exit {}", ":::", status]).stderr;
+    assert!(job("1").starts_with("trouble\nevenkeel: document 0 failed: exit status 1\n1 document: "), "{}", job("1"));
+    assert!(job("0").starts_with("trouble\n1 document: 1 done"), "{}", job("0"));
+}
+
+#[test]
+fn failures_that_are_printed_as_lines_are_not_told_twice() {
+    let scratch = Scratch::new();
+    let ended = scratch.call(["run", "--output", "jsonl", "sh", "-c", "exit 1", ":::", "a"]).with(3);
+    assert!(ended.text().contains("\"exit\":{\"status\":1}") && ended.stderr.starts_with("1 document: "));
+}
+
+#[test]
+fn a_full_disk_behind_standard_output_is_told() {
+    let scratch = Scratch::new();
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("it is there");
+    let mut call = scratch.command(["run", "echo", ":::", "a"]);
+    let ended = Ended::of(call.stdout(full).output().expect("the program can be started")).with(1);
+    assert_eq!(ended.stderr, "evenkeel: cannot write to standard output: no space left on device\n");
 }
 
 #[test]
@@ -28,6 +52,10 @@ fn a_command_that_does_not_exist_fails_every_document_and_is_named() {
 fn too_many_failures_are_counted_and_not_named() {
     let scratch = Scratch::new();
     scratch.file("lines", "x\n".repeat(300));
+    let said = scratch.call(["run", "-a", "lines", "--joblog", "log", "--", "false"]).with(3).stderr;
+    assert!(
+        said.contains("failed: exit status 1\nevenkeel: further failures are only counted; log lists them all\n300 ")
+    );
     let said = scratch.call(["run", "-a", "lines", "--", "no such program"]).with(3).stderr;
     assert!(said.lines().count() < 20 && said.contains("--joblog FILE") && said.contains("300 failed"), "{said}");
     assert!(said.contains("not run by a shell"), "{said}");

@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use evenkeel_tests::{Ended, Scratch};
+use serde_json::Value;
 
 #[test]
 fn lines_are_documents() {
@@ -64,6 +65,21 @@ fn order_is_kept_if_asked_for() {
 }
 
 #[test]
+fn lines_of_json_keep_the_order_too() {
+    let scratch = Scratch::new();
+    let numbers = |options: &[&str]| {
+        let call = [&["run", "-j1", "--output", "jsonl"], options, &["echo", "{}", ":::", "a", "bbb", "cc"]].concat();
+        let ended = scratch.call(call).with(0);
+        let lines = ended.text().lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
+        let named = lines.inspect(|line| assert_eq!(line["node_name"], "node-1"));
+        named.map(|line| (line["document"].clone(), line["stdout"].clone())).collect::<Vec<_>>()
+    };
+    let [a, b, c] = [(0, "a\n"), (1, "bbb\n"), (2, "cc\n")].map(|(number, text)| (number.into(), text.into()));
+    assert_eq!(numbers(&["-k"]), [a.clone(), b.clone(), c.clone()]);
+    assert_eq!(numbers(&[]), [b, c, a]);
+}
+
+#[test]
 fn the_environment_tells_a_process_what_it_is() {
     let scratch = Scratch::new();
     let script = "echo $EVENKEEL_DOCUMENT $EVENKEEL_ATTEMPT $EVENKEEL_EPOCH $EVENKEEL_NODE ${#EVENKEEL_BATCH}";
@@ -72,4 +88,15 @@ fn the_environment_tells_a_process_what_it_is() {
     assert_eq!(lines[0][..4], ["0", "1", "1", "node-1"]);
     assert_eq!(lines[1][..4], ["1", "1", "1", "node-1"]);
     assert_ne!(lines[0][4], "0");
+}
+
+#[test]
+fn braces_of_other_programs_arrive_as_they_are() {
+    let scratch = Scratch::new();
+    let echo = |word: &str| scratch.call(["run", "printf", "%s", word, ":::", "x"]).with(0).text().to_owned();
+    for word in ["%{http_code}", "{print $1}", "{a,b}", "[0-9]{4}", "{{.Name}}", "${HOME}"] {
+        assert_eq!(echo(word), word);
+    }
+    assert_eq!(echo(r#"print(f"\{x}")"#), r#"print(f"{x}")"#);
+    assert_eq!(echo(r"/a/\{p}"), "/a/{p}");
 }

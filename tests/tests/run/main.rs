@@ -5,4 +5,6 @@ mod endings;
 mod environment;
 mod files;
 mod inputs;
+mod kept;
+mod reading;
 mod resume;

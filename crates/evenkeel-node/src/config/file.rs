@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::keys;
-use super::problem::{Origin, Problem};
+use super::problem::{Origin, Problem, WHOLE};
 use super::sources::Setting;
 use super::value::Value;
 
@@ -17,7 +17,7 @@ pub(super) fn read(path: &Path, settings: &mut Vec<Setting>, problems: &mut Vec<
     let origin = |line| Origin::File { path: path.to_owned(), line };
     let text = match text_of(path) {
         Ok(text) => text,
-        Err(message) => return problems.push(Problem { origin: origin(1), key: None, message }),
+        Err(message) => return problems.push(Problem { origin: origin(WHOLE), key: None, message }),
     };
     let line_of = |offset: usize| text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1;
     let at = |offset: usize| origin(line_of(offset));

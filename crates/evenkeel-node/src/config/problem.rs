@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+/// In place of a line: it is about the file as a whole.
+pub(super) const WHOLE: usize = 0;
+
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -12,7 +15,7 @@ pub enum Origin {
     File {
         /// Which.
         path: PathBuf,
-        /// Line in it, from 1.
+        /// Line in it, from 1, or 0 for the file as a whole.
         line: usize,
     },
     /// The environment.
@@ -31,6 +34,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Default => f.write_str("default"),
+            Origin::File { path, line: WHOLE } => path.display().fmt(f),
             Origin::File { path, line } => write!(f, "{}:{line}", path.display()),
             Origin::Environment { variable } => write!(f, "environment variable {variable}"),
             Origin::Flag { flag } => f.write_str(flag),

@@ -4,9 +4,10 @@
 //! expressions, JSON, Go templates), so everything else is left exactly as it is:
 //!
 //! - anything after `$` or `@` (`${n}`, `@{u}`), and any run of two or more braces (`{{.Name}}`);
+//! - a name after `%` or `#` (`%{http_code}`, `#{x}`), where placeholders of ours are as good as elsewhere (`issue #{n}`);
 //! - anything that holds more than a name (`{print $1}`, `{1..3}`, `{a,b}`, `{"a": 1}`, `[0-9]{4}`).
 //!
-//! What looks like a placeholder of ours with a slip (`{field}`) or of GNU parallel (`{#}`, `{/.}`, `{1}`) is refused,
+//! What looks like a placeholder of ours with a slip (`{field}`, `{ }`) or of GNU parallel (`{#}`, `{/.}`, `{1}`) is refused,
 //! for it would otherwise be passed on as text to every document. A backslash right before makes it text: `\{}`
 //! gives `{}`, and `\\{}` a backslash and the payload. Other backslashes are left alone.
 
@@ -97,6 +98,7 @@ fn kind(inside: &str, preceding: Option<char>) -> Kind {
         "n" => return Kind::Known(Piece::Number),
         "N" | "#" => return unknown(Some("{n}".to_owned())),
         "." => return unknown(None),
+        blank if blank.trim().is_empty() => return unknown(Some("{}".to_owned())),
         // Statements of awk that stand alone, as in `awk '/x/{print}'`.
         "print" | "next" | "nextfile" | "exit" | "getline" => return Kind::Text,
         _ => {}
@@ -111,6 +113,10 @@ fn kind(inside: &str, preceding: Option<char>) -> Kind {
         // `{2}` after an atom is how regular expressions count; elsewhere it is GNU parallel's second source.
         let apart = preceding.is_none_or(|before| before.is_whitespace() || "/=,:-_\"'".contains(before));
         return if apart { unknown(None) } else { Kind::Text };
+    }
+    // As curl, rpm and Ruby write their own.
+    if matches!(preceding, Some('%' | '#')) {
+        return Kind::Text;
     }
     if is_identifier(inside) { unknown(Some(format!("{{.{inside}}}"))) } else { Kind::Text }
 }
@@ -148,6 +154,7 @@ mod tests {
         assert_eq!(pieces("a{n}b{}").unwrap(), [text("a"), Piece::Number, text("b"), Piece::Payload]);
         assert_eq!(pieces("{.x}{.a.b}").unwrap(), [Piece::Field("x".into()), Piece::Field("a.b".into())]);
         assert_eq!(pieces("{.First name}").unwrap(), [Piece::Field("First name".into())]);
+        assert_eq!(pieces("#{n}%{}").unwrap(), [text("#"), Piece::Number, text("%"), Piece::Payload]);
         assert_eq!(pieces(r#"{"id":{n}}"#).unwrap(), [text(r#"{"id":"#), Piece::Number, text("}")]);
         assert_eq!(pieces("").unwrap(), []);
     }
@@ -162,6 +169,8 @@ mod tests {
             "${n}",
             "${}",
             "@{u}",
+            "%{http_code}\\n",
+            "#{x}",
             "HEAD@{1}",
             "{1..3}",
             "{a,b}",
@@ -193,6 +202,8 @@ mod tests {
     fn what_must_have_been_meant_as_a_placeholder_is_refused() {
         for (slip, meant) in [
             ("{field}", Some("{.field}")),
+            ("{p}", Some("{.p}")),
+            ("{ }", Some("{}")),
             ("a={user.name}", Some("{.user.name}")),
             ("{N}", Some("{n}")),
             ("{#}", Some("{n}")),

@@ -44,9 +44,13 @@ pub struct DrainArgs {
     /// The node, by name or id [default: the one that is talked to].
     pub node: Option<String>,
 
-    /// Wait until it is gone.
+    /// Wait until it is gone; exit with 1 if it died before it had handed everything over.
     #[arg(long)]
     pub wait: bool,
+
+    /// Drain it even if no other node is left to take its documents: they are lost.
+    #[arg(long)]
+    pub force: bool,
 
     /// Whom to talk to.
     #[command(flatten)]

@@ -21,13 +21,13 @@ const LONGEST_TOKEN: u64 = 4_096;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct ClientArgs {
-    /// The node to talk to; any one answers for the whole cluster.
+    /// The node to talk to, as HOST:PORT or a URL; any one answers for the whole cluster.
     #[arg(
         long,
         value_name = "URL",
         env = "EVENKEEL_HTTP",
         hide_env_values = true,
-        default_value = "http://127.0.0.1:7117",
+        default_value = value::DEFAULT_HTTP,
         value_parser = value::http_url
     )]
     pub http: Url,

@@ -89,7 +89,7 @@ impl InputArgs {
         Options {
             measure: self.measure(),
             document_limit: self.document_limit,
-            objects_only: words.uses_fields(),
+            fields: words.fields(),
             absolute_names: false,
         }
     }

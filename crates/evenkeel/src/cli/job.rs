@@ -13,7 +13,7 @@ use super::value;
 #[command(next_help_heading = "Execution")]
 pub struct JobArgs {
     /// Try a failed document again up to N times.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000))]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = value::retries)]
     pub retries: u32,
 
     /// Wait so long before the first retry, and twice as long before each further one, up to 5m

@@ -30,19 +30,19 @@ pub struct NodeArgs {
     pub name: Option<String>,
 
     /// Documents to run at once [default: the processors].
-    #[arg(short = 'j', long, value_name = "N", value_parser = value::slots)]
+    #[arg(short = 'j', long, allow_negative_numbers = true, value_name = "N", value_parser = value::slots)]
     pub max_process: Option<u32>,
 
     /// UDP address for other nodes.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "IP:PORT", value_parser = value::udp_address)]
     pub listen: Option<SocketAddr>,
 
     /// Address by which other nodes reach this one, where it is not the one it listens on.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "IP:PORT", value_parser = value::udp_address)]
     pub advertise: Option<SocketAddr>,
 
     /// TCP address of the HTTP API; off loopback it needs a token.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "IP:PORT", value_parser = value::tcp_address)]
     pub http: Option<SocketAddr>,
 
     /// Where the node keeps its key and its documents.

@@ -6,6 +6,9 @@ use super::client::{ClientArgs, FormatArgs};
 use super::name::{BatchName, DocumentName};
 
 /// Show how far batches are.
+///
+/// RUNNING counts what has been told so far: nodes tell each other of a document once it has run for a gossip interval, so
+/// that short documents on other nodes are missing. `evenkeel nodes` shows how many slots are in use.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Example:\n  evenkeel status 01g3zq8v5m2ka --output json")]
 pub struct StatusArgs {

@@ -19,8 +19,9 @@ const MOST_NODES: i64 = 100;
 /// Run a whole job here and now, on a cluster that lives inside this process, and print what its documents print.
 ///
 /// Each document is one process of CMD. In its words {} stands for the document, {.field} for a field of a JSON or CSV
-/// document, and an n in braces for its number; without any of these the document is the process's standard input. No shell
-/// is involved: for one, use sh -c.
+/// document, and an n in braces for its number; without any of these the document is the process's standard input. Other
+/// braces are left alone, but a single word in braces is refused: a backslash before it makes it text. No shell is involved:
+/// for one, use sh -c.
 #[derive(Debug, Clone, Args)]
 #[command(
     override_usage = "evenkeel run [OPTIONS] [INPUT] [--] CMD...\n       evenkeel run [OPTIONS] [--] CMD... ::: DOCUMENTS...",
@@ -32,12 +33,17 @@ const MOST_NODES: i64 = 100;
 )]
 pub struct RunArgs {
     /// Number of nodes of the embedded cluster [default: 1, or as many as -j has numbers].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_NODES))]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=MOST_NODES)
+    )]
     pub nodes: Option<u32>,
 
     /// Documents that a node runs at once: one number for all nodes, or one for each such as 4,10,10,16
     /// [default: the processors, shared out over the nodes].
-    #[arg(short = 'j', long, value_name = "MAXPROCESS")]
+    #[arg(short = 'j', long, value_name = "MAXPROCESS", allow_negative_numbers = true)]
     pub max_process: Option<MaxProcess>,
 
     /// Where documents come from.
@@ -74,7 +80,7 @@ pub struct OutputArgs {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub results: Option<PathBuf>,
 
-    /// Write a job log in the format of GNU parallel.
+    /// Write a job log in the format of GNU parallel, to a regular file; what is done is recorded beside it, in FILE.resume.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub joblog: Option<PathBuf>,
 

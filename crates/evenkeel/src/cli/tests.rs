@@ -120,8 +120,10 @@ fn slots_fit_the_nodes() {
     assert_eq!(slots(&["--nodes", "100", "cat"]).len(), 100);
     assert!(slots(&["--nodes", "100", "cat"]).iter().all(|slots| *slots >= 1));
     assert!(refused(&["--nodes", "3", "-j", "4,10", "cat"]).contains("-j has 2 numbers for 3 nodes"));
+    assert!(refused(&["-j", "-1", "cat"]).contains("`-1` is not a number of processes: give 1 to 65536"));
+    assert!(refused(&["--nodes", "-1", "cat"]).contains("-1 is not in 1..=100"));
     assert!(refused(&["-j0", "cat"]).contains("at least one process"));
-    assert!(refused(&["-j", "many", "cat"]).contains("not a number of processes such as 8"));
+    assert!(refused(&["-j", "many", "cat"]).contains("not a number of processes: give 1 to 65536, such as 8"));
     assert!(refused(&["--nodes", "0", "cat"]).contains("0 is not in 1..=100"));
 }
 
@@ -138,6 +140,9 @@ fn a_job_has_the_options_of_its_batch() {
     assert_eq!(run(&["x"]).job.options(), evenkeel_core::batch::BatchOptions::default());
     assert_eq!(run(&["--timeout", "1ns", "x"]).job.timeout, Some(Duration::from_nanos(1)));
     assert_eq!(run(&["--timeout", "1ns", "x"]).job.options().timeout_millis, Some(1));
+    for retries in ["-1", "1001", "x"] {
+        assert!(refused(&["--retries", retries, "x"]).contains(&format!("`{retries}` is not a number from 0 to 1000")));
+    }
     assert!(refused(&["--timeout", "30", "x"]).contains("the unit is missing"));
     assert!(refused(&["--timeout", "0s", "x"]).contains("more than zero"));
     assert!(refused(&["--allocate", "random", "x"]).contains("[possible values: lpt, uniform, pareto]"));
@@ -157,10 +162,17 @@ fn output_goes_where_it_is_sent() {
 fn clients_know_whom_to_talk_to() {
     let client = parse::<ClientArgs>(&["--http", "http://node2:7117"]).unwrap();
     assert_eq!(client.http.as_str(), "http://node2:7117/");
-    assert!(parse::<ClientArgs>(&["--http", "node2:7117"]).unwrap_err().contains("http://127.0.0.1:7117"));
-    assert!(parse::<StatusArgs>(&["xyz"]).unwrap_err().contains("a batch id is 13 letters and digits"));
+    assert_eq!(parse::<ClientArgs>(&["--http", "node2:7117"]).unwrap().http, client.http);
+    assert!(parse::<ClientArgs>(&["--http", "https://node2"]).unwrap_err().contains("plain HTTP"));
+    assert!(parse::<StatusArgs>(&["xyl"]).unwrap_err().contains("a batch id is 13 letters and digits"));
     assert!(parse::<ExplainArgs>(&["xyz"]).unwrap_err().contains("BATCH/NUMBER"));
     assert!(parse::<NodeArgs>(&["--seed", "node1"]).unwrap_err().contains("the port is missing"));
+    assert!(
+        parse::<NodeArgs>(&["--listen", "7116"]).unwrap_err().contains("expected IP:PORT, for example 10.0.0.1:7116")
+    );
+    assert!(
+        parse::<NodeArgs>(&["--http", "node1:1"]).unwrap_err().contains("expected IP:PORT, for example 10.0.0.1:7117")
+    );
     let node = parse::<NodeArgs>(&["--seed", "a:1", "--seed", "b:2", "--http", "127.0.0.1:0", "-j", "4"]).unwrap();
     assert_eq!((node.seeds.len(), node.max_process), (2, Some(4)));
 }

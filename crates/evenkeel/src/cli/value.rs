@@ -1,6 +1,7 @@
 //! Kinds of values that arguments take: durations, sizes, slots, addresses.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,6 +10,9 @@ use reqwest::Url;
 
 /// Most slots of one node: more processes than any kernel is set up for by default.
 const MOST_SLOTS: u32 = 65_536;
+
+/// Most retries of one document: more are a loop, not a remedy.
+const MOST_RETRIES: u32 = 1_000;
 
 /// Reads a duration that is more than nothing, such as `30s`, `5m` or `1h 30m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
@@ -71,7 +75,7 @@ pub fn slots(text: &str) -> Result<u32, String> {
         Ok(0) => Err("a node needs at least one process to run anything: give 1 or more".to_owned()),
         Ok(number) if number > MOST_SLOTS => Err(format!("at most {MOST_SLOTS} processes run on a node")),
         Ok(number) => Ok(number),
-        Err(_) => Err(format!("`{text}` is not a number of processes such as 8")),
+        Err(_) => Err(format!("`{text}` is not a number of processes: give 1 to {MOST_SLOTS}, such as 8")),
     }
 }
 
@@ -86,6 +90,12 @@ impl FromStr for MaxProcess {
     }
 }
 
+/// Reads how often a document is tried again.
+pub fn retries(text: &str) -> Result<u32, String> {
+    let wrong = || format!("`{text}` is not a number from 0 to {MOST_RETRIES}");
+    text.parse().ok().filter(|retries| *retries <= MOST_RETRIES).ok_or_else(wrong)
+}
+
 /// A host and a port; the host is resolved when it is used, and again whenever that may have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPort(String);
@@ -95,9 +105,9 @@ impl FromStr for HostPort {
 
     fn from_str(text: &str) -> Result<HostPort, String> {
         let (host, port) =
-            text.rsplit_once(':').ok_or("the port is missing: HOST:PORT, for example node1.example:7117")?;
+            text.rsplit_once(':').ok_or("the port is missing: HOST:PORT, for example node1.example:7116")?;
         if host.is_empty() {
-            return Err("the host is missing: HOST:PORT, for example node1.example:7117".to_owned());
+            return Err("the host is missing: HOST:PORT, for example node1.example:7116".to_owned());
         }
         if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
             return Err(format!("an IPv6 address stands in brackets: [{host}]:{port}"));
@@ -125,10 +135,34 @@ impl fmt::Display for HostPort {
     }
 }
 
-/// Reads the URL of a node's HTTP API.
+/// Reads the UDP address that a node listens on.
+pub fn udp_address(text: &str) -> Result<SocketAddr, String> {
+    address(text, 7116)
+}
+
+/// Reads the TCP address of a node's HTTP API.
+pub fn tcp_address(text: &str) -> Result<SocketAddr, String> {
+    address(text, 7117)
+}
+
+fn address(text: &str, port: u16) -> Result<SocketAddr, String> {
+    // Which of a host's addresses is meant is not ours to choose.
+    text.parse().map_err(|_| format!("expected IP:PORT, for example 10.0.0.1:{port}, 0.0.0.0:{port} or [::1]:{port}"))
+}
+
+/// Where the HTTP API of this host's node is by default.
+pub const DEFAULT_HTTP: &str = "http://127.0.0.1:7117";
+
+/// Reads the URL of a node's HTTP API; `http://` may be left out. An empty text, which is what an environment variable that
+/// is to say nothing holds, is the default.
 pub fn http_url(text: &str) -> Result<Url, String> {
-    const EXAMPLE: &str = "give a URL such as http://127.0.0.1:7117";
-    let url = Url::parse(text).map_err(|error| format!("{error}; {EXAMPLE}"))?;
+    const EXAMPLE: &str = "give HOST:PORT or a URL such as http://127.0.0.1:7117";
+    let whole = match text {
+        "" => DEFAULT_HTTP.to_owned(),
+        _ if text.contains("://") => text.to_owned(),
+        _ => format!("http://{text}"),
+    };
+    let url = Url::parse(&whole).map_err(|error| format!("{error}; {EXAMPLE}"))?;
     match url.scheme() {
         "http" if url.has_host() => Ok(url),
         "https" => {
@@ -204,9 +238,19 @@ mod tests {
             let error = text.parse::<HostPort>().unwrap_err();
             assert!(error.contains(part) || part == "not a host" && error.contains("brackets"), "{text}: {error}");
         }
-        assert!(http_url("http://127.0.0.1:7117").is_ok());
-        for text in ["127.0.0.1:7117", "node1", "https://node1:7117", "ftp://node1", ""] {
+        for text in ["http://127.0.0.1:7117", "127.0.0.1:7117", ""] {
+            assert_eq!(http_url(text).unwrap().as_str(), "http://127.0.0.1:7117/", "{text}");
+        }
+        assert_eq!(http_url("localhost:80/x").unwrap().as_str(), "http://localhost/x");
+        for text in ["https://node1:7117", "ftp://node1", ":7117", "node1:port", "a b", "http://"] {
             assert!(http_url(text).is_err(), "{text}");
+        }
+        assert_eq!(udp_address("[::1]:0"), Ok("[::1]:0".parse().unwrap()));
+        for text in ["7116", "10.0.0.1", "node1:7116", "::1:x", ""] {
+            assert!(
+                udp_address(text).unwrap_err().starts_with("expected IP:PORT, for example 10.0.0.1:7116"),
+                "{text}"
+            );
         }
     }
 

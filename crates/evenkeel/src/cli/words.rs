@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use evenkeel_node::api::{MAX_COMMAND, command_bytes};
+use evenkeel_node::process::Template;
 
 use crate::output::exit::Failure;
 
@@ -65,11 +66,11 @@ impl Words {
         Ok(Words { command, arguments })
     }
 
-    /// Whether the command takes fields of a document, as `{.name}` does. (`{.}` names no field.)
-    pub fn uses_fields(&self) -> bool {
-        self.command.iter().any(|word| {
-            word.match_indices("{.").any(|(place, _)| word[place + 2..].find('}').is_some_and(|end| end > 0))
-        })
+    /// Fields of a document that the command takes, as `{.name}` does. A command that is no good takes none: whoever runs it
+    /// says why it is no good.
+    pub fn fields(&self) -> Vec<String> {
+        Template::parse(&self.command)
+            .map_or_else(|_| Vec::new(), |template| template.fields().map(str::to_owned).collect())
     }
 }
 
@@ -108,9 +109,9 @@ mod tests {
 
     #[test]
     fn fields_are_recognised() {
-        assert!(split(&["convert", "in={.path}"]).unwrap().uses_fields());
+        assert_eq!(split(&["convert", "in={.path}", "{.a.b}{}"]).unwrap().fields(), ["path", "a.b"]);
         for word in ["{}", "{.}", "{n}", "{.", ".}", "}{."] {
-            assert!(!split(&["echo", word]).unwrap().uses_fields(), "{word}");
+            assert!(split(&["echo", word]).unwrap().fields().is_empty(), "{word}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use evenkeel_node::api::types::{ErrorCode, Problem};
 use reqwest::Url;
 
+use crate::cli::name::BatchName;
 use crate::output::exit::{ExitStatus, Failure};
 
 /// Why there is no answer, or not the one that was hoped for.
@@ -58,6 +59,18 @@ impl ClientError {
     pub(super) fn of_transport(url: &Url, error: &reqwest::Error) -> ClientError {
         let (url, reason) = (url.clone(), innermost(error));
         if error.is_connect() { ClientError::Unreachable { url, reason } } else { ClientError::Broken { url, reason } }
+    }
+
+    /// Of a batch that was named by the beginning of its id: that it is only a beginning is part of the message.
+    pub(super) fn about(self, batch: &BatchName) -> ClientError {
+        let unknown = format!("there is no batch {:?}", batch.as_str());
+        match self {
+            ClientError::Refused(problem) if batch.is_beginning() && problem.message == unknown => {
+                let problem = Problem::new(ErrorCode::NotFound, format!("there is no batch that begins with {batch}"));
+                ClientError::Refused(problem.hint("`evenkeel status` lists the batches"))
+            }
+            error => error,
+        }
     }
 
     /// The exit status that says the same.

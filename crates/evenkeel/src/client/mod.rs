@@ -83,23 +83,25 @@ impl Client {
 
     /// One batch.
     pub async fn batch(&self, batch: &BatchName) -> Result<BatchStatus, ClientError> {
-        self.ask(Method::GET, &["v1", "batches", batch.as_str()], ANSWER).await
+        self.ask(Method::GET, &["v1", "batches", batch.as_str()], ANSWER).await.map_err(|error| error.about(batch))
     }
 
     /// Cancels a batch.
     pub async fn cancel(&self, batch: &BatchName) -> Result<BatchStatus, ClientError> {
-        self.ask(Method::DELETE, &["v1", "batches", batch.as_str()], ANSWER).await
+        self.ask(Method::DELETE, &["v1", "batches", batch.as_str()], ANSWER).await.map_err(|error| error.about(batch))
     }
 
     /// Submits the failed documents of a batch as a new one.
     pub async fn retry(&self, batch: &BatchName) -> Result<Accepted, ClientError> {
-        self.ask(Method::POST, &["v1", "batches", batch.as_str(), "retry"], RETRY).await
+        let asked = self.ask(Method::POST, &["v1", "batches", batch.as_str(), "retry"], RETRY).await;
+        asked.map_err(|error| error.about(batch))
     }
 
     /// Everything known of one document.
     pub async fn explain(&self, document: &DocumentName) -> Result<Explanation, ClientError> {
         let number = document.number.to_string();
-        self.ask(Method::GET, &["v1", "batches", document.batch.as_str(), "documents", &number], ANSWER).await
+        let path = ["v1", "batches", document.batch.as_str(), "documents", &number];
+        self.ask(Method::GET, &path, ANSWER).await.map_err(|error| error.about(&document.batch))
     }
 
     /// The nodes, and how well the work is spread.
@@ -131,7 +133,7 @@ impl Client {
         match response.status().is_success() {
             // Of a batch at work nothing may come for hours.
             true => Ok(ResultStream::new(response, (!follow).then_some(ANSWER))),
-            false => Err(self.refusal(response).await),
+            false => Err(self.refusal(response).await.about(batch)),
         }
     }
 

@@ -193,7 +193,7 @@ fn is_there(state: NodeState) -> bool {
 }
 
 /// Where else to ask: nodes whose address means the same here as it does to them.
-fn others(nodes: &Nodes, asked: &Url) -> VecDeque<Url> {
+pub(super) fn others(nodes: &Nodes, asked: &Url) -> VecDeque<Url> {
     let asked_here = match asked.host_str() {
         Some("localhost" | "[::1]") => true,
         host => host.is_some_and(|host| host.starts_with("127.")),

@@ -15,6 +15,7 @@ use crate::cli::read::{ResultsArgs, Shown};
 use crate::client::{self, Client, ClientError, Received};
 use crate::output::ending::describe;
 use crate::output::exit::{CommandResult, ExitStatus, Failure};
+use crate::output::named::{Named, add_name};
 use crate::output::order::Output;
 use crate::output::printer::Printer;
 use crate::output::table::{Column, Format, Listing, Row};
@@ -71,14 +72,20 @@ async fn tell_what_is_to_come(client: &Client, arguments: &ResultsArgs) {
     }
 }
 
+/// Names of the nodes that the cluster knows.
+type Names = BTreeMap<NodeId, String>;
+
 /// Where results go.
 enum Sink {
     Text(Printer<StdoutLock<'static>, StderrLock<'static>>),
     /// Lines as they are; to a printer they are output like any other, which can wait for its turn.
-    Lines(Printer<StdoutLock<'static>, StderrLock<'static>>),
+    Lines {
+        printer: Printer<StdoutLock<'static>, StderrLock<'static>>,
+        names: Names,
+    },
     List {
         listing: Listing<StdoutLock<'static>, ResultRow>,
-        names: BTreeMap<NodeId, String>,
+        names: Names,
         /// Rows that wait to be sorted.
         held: Option<Vec<ResultRow>>,
     },
@@ -86,10 +93,13 @@ enum Sink {
 
 impl Sink {
     async fn begin(client: &Client, arguments: &ResultsArgs) -> Result<Sink, Failure> {
-        let list = async |format| -> Result<Sink, Failure> {
-            // A node that has gone is shown by its id.
+        // A node that has gone is shown by its id.
+        let names = async || -> Names {
             let nodes = client.nodes().await.map(|nodes| nodes.nodes).unwrap_or_default();
-            let names = nodes.into_iter().map(|node| (node.id, node.name)).collect();
+            nodes.into_iter().map(|node| (node.id, node.name)).collect()
+        };
+        let list = async |format| -> Result<Sink, Failure> {
+            let names = names().await;
             let listing = Listing::begin(io::stdout().lock(), format)?;
             Ok(Sink::List { listing, names, held: arguments.keep_order.then(Vec::new) })
         };
@@ -99,7 +109,7 @@ impl Sink {
         };
         match arguments.output {
             Shown::Text => Ok(Sink::Text(printer())),
-            Shown::Jsonl => Ok(Sink::Lines(printer())),
+            Shown::Jsonl => Ok(Sink::Lines { names: names().await, printer: printer() }),
             Shown::Table => list(Format::Table).await,
             Shown::Json => list(Format::Json).await,
         }
@@ -111,20 +121,19 @@ impl Sink {
             Sink::Text(printer) => {
                 printer.print_output(result.document, output(&result))?;
                 if result.outcome == Outcome::Failed {
-                    tell(format_args!("document {} failed: {}", result.document, describe(&result.exit)));
+                    printer.tell(format_args!("document {} failed: {}", result.document, describe(&result.exit)));
                 }
                 Ok(())
             }
-            Sink::Lines(printer) => {
-                let mut whole = Vec::with_capacity(line.len() + 1);
-                whole.extend_from_slice(&line);
+            Sink::Lines { printer, names } => {
+                let mut whole = add_name(&line, names.get(&result.node).map(String::as_str));
                 whole.push(b'\n');
                 let stdout = Captured { bytes: Bytes::from(whole), dropped: 0 };
                 printer.print_output(result.document, Output { stdout, stderr: Captured::default() })
             }
             Sink::List { listing, names, held } => {
-                let host = names.get(&result.node).cloned().unwrap_or_else(|| result.node.to_string());
-                let row = ResultRow { line: *result, host };
+                let name = names.get(&result.node).cloned();
+                let row = ResultRow { line: *result, name };
                 match held {
                     Some(rows) => {
                         rows.push(row);
@@ -138,7 +147,11 @@ impl Sink {
 
     fn end(self) -> io::Result<()> {
         match self {
-            Sink::Text(mut printer) | Sink::Lines(mut printer) => printer.finish(),
+            Sink::Text(mut printer) | Sink::Lines { mut printer, .. } => {
+                printer.finish()?;
+                printer.end_line();
+                Ok(())
+            }
             Sink::List { mut listing, held, .. } => {
                 let mut rows = held.unwrap_or_default();
                 rows.sort_by_key(|row| row.line.document);
@@ -161,12 +174,12 @@ fn output(result: &ResultLine) -> Output {
 struct ResultRow {
     line: ResultLine,
     /// Name of the node that ran it.
-    host: String,
+    name: Option<String>,
 }
 
 impl Serialize for ResultRow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.line.serialize(serializer)
+        Named { result: &self.line, node_name: self.name.as_deref() }.serialize(serializer)
     }
 }
 
@@ -194,7 +207,7 @@ impl Row for ResultRow {
             attempt.to_string(),
             format!("{wall_seconds:.3}"),
             HumanBytes((kept as u64).saturating_add(*stdout_dropped).saturating_add(*stderr_dropped)).to_string(),
-            self.host.clone(),
+            self.name.clone().unwrap_or_else(|| self.line.node.to_string()),
         ]
     }
 }

@@ -146,6 +146,20 @@ pub enum InputError {
         /// The later one.
         second: usize,
     },
+    /// The header lacks a column that the command takes.
+    #[error(
+        "{input}: the header has no column `{field}`, which the command takes as {{.{field}}}; it has {}; the first line must \
+         hold the names",
+        columns.join(", ")
+    )]
+    NoFieldColumn {
+        /// The source.
+        input: Place,
+        /// The missing name.
+        field: String,
+        /// The names that are there.
+        columns: Vec<String>,
+    },
     /// The header lacks the column that lengths are to be taken from.
     #[error(
         "{input}: the header has no column `{field}` to take the length from; it has {}; the first line must hold the names",

@@ -85,15 +85,15 @@ pub struct Options {
     pub measure: Option<Measure>,
     /// Most bytes that a payload may have.
     pub document_limit: u64,
-    /// Every payload must be a JSON object, since the command takes fields of it.
-    pub objects_only: bool,
+    /// Fields that the command takes of every payload, which must then be a JSON object.
+    pub fields: Vec<String>,
     /// Names of files are made absolute, for documents that do not run in this directory.
     pub absolute_names: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { measure: None, document_limit: DOCUMENT_LIMIT, objects_only: false, absolute_names: false }
+        Options { measure: None, document_limit: DOCUMENT_LIMIT, fields: Vec::new(), absolute_names: false }
     }
 }
 
@@ -121,16 +121,19 @@ impl Documents {
     pub fn open(source: Source, options: Options) -> Result<Documents, InputError> {
         let measure = options.measure.unwrap_or_else(|| source.default_measure());
         measure.suits(&source)?;
-        if options.objects_only && !matches!(source, Source::JsonLines(_) | Source::Csv(_)) {
+        let objects_only = !options.fields.is_empty();
+        if objects_only && !matches!(source, Source::JsonLines(_) | Source::Csv(_)) {
             return Err(InputError::FieldsNeedObjects { input: source.place() });
         }
         let place = source.place();
         let reader = match source {
             Source::Lines(place) => Reader::Lines(Lines::open(place, measure, options.document_limit)?),
             Source::JsonLines(place) => {
-                Reader::JsonLines(JsonLines::open(place, measure, options.document_limit, options.objects_only)?)
+                Reader::JsonLines(JsonLines::open(place, measure, options.document_limit, objects_only)?)
             }
-            Source::Csv(place) => Reader::Rows(Box::new(Rows::open(place, measure, options.document_limit)?)),
+            Source::Csv(place) => {
+                Reader::Rows(Box::new(Rows::open(place, measure, options.document_limit, options.fields)?))
+            }
             Source::Files(patterns) => Reader::Files(Files::open(&patterns, measure, options.absolute_names)?),
             Source::Arguments(words) => Reader::Arguments(words.into_iter(), measure, options.document_limit),
         };

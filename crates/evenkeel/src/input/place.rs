@@ -60,7 +60,7 @@ impl fmt::Display for Place {
                 let shown: Vec<String> = patterns.iter().map(|pattern| printable(pattern)).collect();
                 write!(f, "--files {}", shown.join(" --files "))
             }
-            Place::Arguments => f.write_str("the arguments after :::"),
+            Place::Arguments => f.write_str("the arguments after `:::`"),
         }
     }
 }

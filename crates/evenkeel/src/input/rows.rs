@@ -23,7 +23,8 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn open(place: Place, measure: Measure, limit: u64) -> Result<Rows, InputError> {
+    /// Reads the header, which must have a column for each of these fields: no row will, if it has not.
+    pub(super) fn open(place: Place, measure: Measure, limit: u64, fields: Vec<String>) -> Result<Rows, InputError> {
         let by_line = ByLine { reader: place.open()?, left: limit.saturating_add(SLACK), line: 1, begins: None };
         // The parser's own positions are those before blank lines and before the line feed of the row above.
         let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(true).from_reader(by_line);
@@ -38,6 +39,9 @@ impl Rows {
             },
             _ => None,
         };
+        if let Some(field) = fields.into_iter().find(|field| !names.contains(field)) {
+            return Err(InputError::NoFieldColumn { input: place, field, columns: names });
+        }
         let keys = names.iter().map(|name| serde_json::Value::from(name.as_str()).to_string() + ":").collect();
         Ok(Rows { reader, place, keys, measure, length_column, limit, row: 0, record: csv::ByteRecord::new() })
     }

@@ -154,7 +154,7 @@ fn what_is_no_length_is_refused_by_line_field_and_value() {
         json_error(b"{\"pages\":1}\n7\n", field("pages")),
         "FILE, line 2: a number where a JSON object is needed, because a field of it is asked for"
     );
-    let objects_only = Options { objects_only: true, ..Options::default() };
+    let objects_only = Options { fields: vec!["a".to_owned()], ..Options::default() };
     assert!(json_error(b"[1]", objects_only).contains("an array where a JSON object is needed"));
 }
 

@@ -2,7 +2,8 @@
 //!
 //! One line a document: number from 1, host, start, run time, bytes sent and received, exit value, signal, command.
 
-use std::fs::{File, OpenOptions};
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use evenkeel_core::change::Outcome;
 use evenkeel_net::records::Exit;
 
 use super::Finished;
+use super::exit::Failure;
 use crate::input::printable;
 
 const HEADER: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
@@ -25,36 +27,38 @@ pub struct JobLog {
     path: PathBuf,
 }
 
-impl JobLog {
-    /// Begins a new log; an old one of that name is overwritten.
-    pub fn create(path: &Path) -> anyhow::Result<JobLog> {
-        let shown = printable(path.as_os_str());
-        let mut file = File::create(path).with_context(|| format!("cannot write the job log {shown}"))?;
-        file.write_all(HEADER.as_bytes()).with_context(|| format!("cannot write the job log {shown}"))?;
-        Ok(JobLog { file, path: path.to_owned() })
-    }
+/// A job log that is open, and of which nothing is changed yet. One that was not there goes again with this value, so that a
+/// job that comes to nothing leaves nothing behind.
+#[derive(Debug)]
+pub struct Opened {
+    /// Until it is begun or gone on with.
+    file: Option<File>,
+    path: PathBuf,
+    is_new: bool,
+}
 
-    /// Goes on with a log; one that is not there begins. A last line that was cut off by a crash is removed.
-    pub fn append(path: &Path) -> anyhow::Result<JobLog> {
+impl JobLog {
+    /// Opens a log, or makes an empty file for one. Only a regular file will do: there is a second file beside it, and
+    /// `--resume` reads it.
+    pub fn open(path: &Path) -> Result<Opened, Failure> {
         let shown = printable(path.as_os_str());
-        let opened = OpenOptions::new().read(true).write(true).open(path);
-        let mut file = match opened {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return JobLog::create(path),
-            opened => opened.with_context(|| format!("cannot open the job log {shown}"))?,
+        if path.as_os_str() == "-" {
+            return Err(Failure::usage(
+                "--joblog needs the name of a file, and - is none; for what happens as it happens, use --output jsonl",
+            ));
+        }
+        let cannot_open = || format!("cannot open the job log {shown}");
+        let is_new = match path.metadata() {
+            Ok(there) if !there.is_file() => {
+                return Err(Failure::usage(format!("--joblog needs a regular file, and {shown} is none")));
+            }
+            Ok(_) => false,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) => return Err(anyhow::Error::new(error).context(cannot_open()).into()),
         };
-        let end = whole_lines(&mut file).with_context(|| format!("cannot read the job log {shown}"))?;
-        if end == 0 {
-            drop(file);
-            return JobLog::create(path);
-        }
-        let mut begins = vec![0; HEADER.len()];
-        file.seek(SeekFrom::Start(0))?;
-        if file.read_exact(&mut begins).is_err() || begins != HEADER.as_bytes() {
-            bail!("{shown} is not a job log, so nothing is added to it: give --joblog another name");
-        }
-        file.set_len(end).with_context(|| format!("cannot write the job log {shown}"))?;
-        file.seek(SeekFrom::Start(end))?;
-        Ok(JobLog { file, path: path.to_owned() })
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let file = opened.with_context(cannot_open)?;
+        Ok(Opened { file: Some(file), path: path.to_owned(), is_new })
     }
 
     /// Adds a document. One that was cancelled has no line, as in GNU parallel a job that did not run has none.
@@ -64,6 +68,58 @@ impl JobLog {
         }
         let shown = || format!("cannot write the job log {}", printable(self.path.as_os_str()));
         self.file.write_all(&line(finished)).with_context(shown)
+    }
+}
+
+impl Opened {
+    /// Begins a new log; an old one of that name is overwritten.
+    pub fn begin(mut self) -> anyhow::Result<JobLog> {
+        let file = self.take();
+        self.header(file)
+    }
+
+    /// Goes on with a log; one that is not there begins. A last line that was cut off by a crash is removed.
+    pub fn go_on(mut self) -> anyhow::Result<JobLog> {
+        let shown = printable(self.path.as_os_str());
+        let mut file = self.take();
+        let end = whole_lines(&mut file).with_context(|| format!("cannot read the job log {shown}"))?;
+        if end == 0 {
+            return self.header(file);
+        }
+        let mut begins = vec![0; HEADER.len()];
+        file.seek(SeekFrom::Start(0))?;
+        if file.read_exact(&mut begins).is_err() || begins != HEADER.as_bytes() {
+            bail!("{shown} is not a job log, so nothing is added to it: give --joblog another name");
+        }
+        file.set_len(end).with_context(|| format!("cannot write the job log {shown}"))?;
+        file.seek(SeekFrom::Start(end))?;
+        Ok(JobLog { file, path: self.path.clone() })
+    }
+
+    fn take(&mut self) -> File {
+        self.file.take().expect("a log is begun once")
+    }
+
+    fn header(&self, mut file: File) -> anyhow::Result<JobLog> {
+        let begun = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(HEADER.as_bytes()));
+        begun.with_context(|| format!("cannot write the job log {}", printable(self.path.as_os_str())))?;
+        Ok(JobLog { file, path: self.path.clone() })
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if self.file.is_some() && self.is_new {
+            // That it cannot be removed is no reason for another message than the one that is on its way.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Its name, for messages.
+impl fmt::Display for JobLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable(self.path.as_os_str()))
     }
 }
 
@@ -149,15 +205,16 @@ mod tests {
             log.unwrap().add(sample::finished(&record)).unwrap();
             std::fs::read_to_string(&path).unwrap()
         };
-        let once = written(JobLog::append(&path));
+        let append = || JobLog::open(&path).unwrap().go_on();
+        let once = written(append());
         assert_eq!(once.lines().count(), 2);
         std::fs::write(&path, format!("{once}2\tone\t17954")).unwrap();
-        let twice = written(JobLog::append(&path));
+        let twice = written(append());
         assert_eq!(twice.lines().count(), 3);
         assert!(twice.starts_with(&once));
-        assert_eq!(written(JobLog::create(&path)), once);
+        assert_eq!(written(JobLog::open(&path).unwrap().begin()), once);
         std::fs::write(&path, "Seq\tHo").unwrap();
-        assert_eq!(written(JobLog::append(&path)), once);
+        assert_eq!(written(append()), once);
     }
 
     #[test]
@@ -165,11 +222,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("letter");
         std::fs::write(&path, "Dear all,\n").unwrap();
-        let error = JobLog::append(&path).unwrap_err().to_string();
+        let error = JobLog::open(&path).unwrap().go_on().unwrap_err().to_string();
         assert!(error.ends_with("letter is not a job log, so nothing is added to it: give --joblog another name"));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "Dear all,\n");
-        let error = format!("{:#}", JobLog::create(&directory.path().join("no/log")).unwrap_err());
-        assert!(error.contains("cannot write the job log") && error.contains("No such file"), "{error}");
+        let error = JobLog::open(&directory.path().join("no/log")).unwrap_err().to_string();
+        assert!(error.contains("cannot open the job log") && error.contains("No such file"), "{error}");
     }
 
     #[test]
@@ -178,7 +235,26 @@ mod tests {
         let path = directory.path().join("log");
         let mut record = sample::record(0, "", "");
         record.outcome = Outcome::Cancelled;
-        JobLog::create(&path).unwrap().add(sample::finished(&record)).unwrap();
+        JobLog::open(&path).unwrap().begin().unwrap().add(sample::finished(&record)).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), HEADER);
+    }
+
+    #[test]
+    fn a_log_that_was_not_begun_is_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        drop(JobLog::open(&path).unwrap());
+        assert!(!path.exists());
+        std::fs::write(&path, "of another run").unwrap();
+        drop(JobLog::open(&path).unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "of another run");
+    }
+
+    #[test]
+    fn only_a_regular_file_is_a_job_log() {
+        for (path, part) in [("-", "--output jsonl"), ("/dev/null", "is none"), ("/", "is none")] {
+            let failure = JobLog::open(Path::new(path)).unwrap_err();
+            assert!(failure.to_string().contains(part), "{failure}");
+        }
     }
 }

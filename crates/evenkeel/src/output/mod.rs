@@ -6,6 +6,7 @@
 pub mod ending;
 pub mod exit;
 pub mod joblog;
+pub mod named;
 pub mod numbering;
 pub mod order;
 pub mod printer;

@@ -1,6 +1,7 @@
 //! Prints what documents wrote: each one's standard output as a whole, then its standard error, so that documents that
 //! ran side by side do not mix.
 
+use std::fmt;
 use std::io::{self, Write};
 
 use evenkeel_core::ids::DocNumber;
@@ -9,6 +10,7 @@ use indicatif::{HumanBytes, HumanCount};
 
 use super::Finished;
 use super::order::{Order, Output};
+use crate::input::reason;
 
 /// Prints finished documents to two streams.
 ///
@@ -18,17 +20,19 @@ pub struct Printer<O, E> {
     out: O,
     err: E,
     order: Option<Order>,
+    /// What a document wrote to standard error last did not end its line.
+    unended: bool,
 }
 
 impl<O: Write, E: Write> Printer<O, E> {
     /// Prints each document as it finishes.
     pub fn as_finished(out: O, err: E) -> Printer<O, E> {
-        Printer { out, err, order: None }
+        Printer { out, err, order: None, unended: false }
     }
 
     /// Prints documents in the order of the input; needs [`Printer::pass`] for those that will not come.
     pub fn in_order(out: O, err: E) -> Printer<O, E> {
-        Printer { out, err, order: Some(Order::default()) }
+        Printer { out, err, order: Some(Order::default()), unended: false }
     }
 
     /// Prints a document, or holds it back until all before it are out.
@@ -39,7 +43,7 @@ impl<O: Write, E: Write> Printer<O, E> {
 
     /// The same for a document of which only the output is at hand.
     pub fn print_output(&mut self, number: DocNumber, output: Output) -> io::Result<()> {
-        self.mark_cuts(number, &output)?;
+        self.mark_cuts(number, &output);
         match &mut self.order {
             None => self.write(&output),
             Some(order) => {
@@ -68,6 +72,19 @@ impl<O: Write, E: Write> Printer<O, E> {
         Ok(())
     }
 
+    /// Says something to the user, on standard error, on a line of its own. That nobody listens is no reason to stop.
+    pub fn tell(&mut self, message: impl fmt::Display) {
+        self.end_line();
+        let _ = writeln!(self.err, "evenkeel: {message}");
+    }
+
+    /// Ends the line on standard error that a document has not ended: a message of ours follows.
+    pub fn end_line(&mut self) {
+        if std::mem::take(&mut self.unended) {
+            let _ = self.err.write_all(b"\n");
+        }
+    }
+
     fn write_ready(&mut self) -> io::Result<()> {
         while let Some(output) = self.order.as_mut().map_or(Ok(None), Order::ready)? {
             self.write(&output)?;
@@ -77,32 +94,36 @@ impl<O: Write, E: Write> Printer<O, E> {
 
     fn write(&mut self, output: &Output) -> io::Result<()> {
         if !output.stdout.bytes.is_empty() {
-            self.out.write_all(&output.stdout.bytes)?;
-            self.out.flush()?;
+            let written = self.out.write_all(&output.stdout.bytes).and_then(|()| self.out.flush());
+            written.map_err(|error| named(&error, "standard output"))?;
         }
-        if !output.stderr.bytes.is_empty() {
-            self.err.write_all(&output.stderr.bytes)?;
-            self.err.flush()?;
+        if let Some(last) = output.stderr.bytes.last() {
+            let written = self.err.write_all(&output.stderr.bytes).and_then(|()| self.err.flush());
+            written.map_err(|error| named(&error, "standard error"))?;
+            self.unended = *last != b'\n';
         }
         Ok(())
     }
 
     /// Says at once what of the output is missing, even if the output itself has to wait.
-    fn mark_cuts(&mut self, number: DocNumber, output: &Output) -> io::Result<()> {
+    fn mark_cuts(&mut self, number: DocNumber, output: &Output) {
         for (stream, captured) in [("standard output", &output.stdout), ("standard error", &output.stderr)] {
             let Captured { bytes, dropped } = captured;
             if *dropped > 0 {
-                writeln!(
-                    self.err,
-                    "evenkeel: document {number}: its {stream} was cut after {}, {} bytes dropped; \
+                self.tell(format_args!(
+                    "document {number}: its {stream} was cut after {}, {} bytes dropped; \
                      --capture SIZE keeps more",
                     HumanBytes(bytes.len() as u64),
                     HumanCount(*dropped),
-                )?;
+                ));
             }
         }
-        Ok(())
     }
+}
+
+/// The same error, with the stream that it is about.
+fn named(error: &io::Error, stream: &str) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot write to {stream}: {}", reason(error)))
 }
 
 #[cfg(test)]
@@ -137,6 +158,23 @@ mod tests {
         assert_eq!(text(&printer.out), "0 2 ");
         printer.finish().unwrap();
         assert_eq!(text(&printer.out), "0 2 4 ");
+    }
+
+    #[test]
+    fn a_message_has_a_line_of_its_own() {
+        let mut printer = Printer::as_finished(Vec::new(), Vec::new());
+        for (number, stderr) in [(0, "unended"), (1, "ended\n"), (2, "again"), (3, "unended")] {
+            printer.print(sample::finished(&sample::record(number, "", stderr))).unwrap();
+            if number != 2 {
+                printer.tell(number);
+            }
+        }
+        printer.end_line();
+        assert_eq!(
+            text(&printer.err),
+            "unended\nevenkeel: 0\nended\nevenkeel: 1\nagainunended\nevenkeel: 3\n",
+            "what documents write is not touched otherwise"
+        );
     }
 
     #[test]

@@ -48,8 +48,14 @@ pub struct Progress {
 
 #[derive(Debug)]
 enum Shown {
-    Bar(ProgressBar),
-    Lines { next: Instant },
+    /// While the input is read the bar has no length, and is a line.
+    Bar {
+        bar: ProgressBar,
+        measured: bool,
+    },
+    Lines {
+        next: Instant,
+    },
     Nothing,
 }
 
@@ -62,31 +68,41 @@ impl Progress {
             (Wish::Always, false) => Shown::Lines { next: begun + LINE_INTERVAL },
             (_, true) => {
                 let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(DRAWS));
-                bar.set_style(style());
+                bar.set_style(line_style());
                 // The time left and the rate move on even while nothing finishes.
                 bar.enable_steady_tick(Duration::from_millis(250));
-                Shown::Bar(bar)
+                Shown::Bar { bar, measured: false }
             }
         };
         Progress { shown, begun }
     }
 
+    /// Shows that the input is still being read, and how many documents there were.
+    pub fn reading(&mut self, documents: u64) {
+        match &mut self.shown {
+            Shown::Bar { bar, measured } => {
+                if std::mem::take(measured) {
+                    bar.set_style(line_style());
+                }
+                bar.set_message(reading(documents));
+            }
+            Shown::Lines { next } => say_at(next, || reading(documents)),
+            Shown::Nothing => {}
+        }
+    }
+
     /// Shows where the job stands now.
     pub fn update(&mut self, standing: Standing) {
         match &mut self.shown {
-            Shown::Bar(bar) => {
+            Shown::Bar { bar, measured } => {
                 bar.set_length(standing.documents);
                 bar.set_position(standing.ended);
                 bar.set_message(counts(standing));
-            }
-            Shown::Lines { next } => {
-                let now = Instant::now();
-                if now >= *next {
-                    *next = now + LINE_INTERVAL;
-                    // Progress is a courtesy: that nobody reads it is no reason to stop.
-                    let _ = writeln!(io::stderr(), "evenkeel: {}", line(standing, self.begun.elapsed()));
+                if !std::mem::replace(measured, true) {
+                    bar.set_style(style());
                 }
             }
+            Shown::Lines { next } => say_at(next, || line(standing, self.begun.elapsed())),
             Shown::Nothing => {}
         }
     }
@@ -94,17 +110,35 @@ impl Progress {
     /// Does something that prints, with the bar out of the way.
     pub fn suspend<R>(&self, print: impl FnOnce() -> R) -> R {
         match &self.shown {
-            Shown::Bar(bar) => bar.suspend(print),
+            Shown::Bar { bar, .. } => bar.suspend(print),
             Shown::Lines { .. } | Shown::Nothing => print(),
         }
     }
 
     /// Takes the bar away, to make room for the summary.
     pub fn end(self) {
-        if let Shown::Bar(bar) = self.shown {
+        if let Shown::Bar { bar, .. } = self.shown {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Says a line if it is time for one.
+fn say_at(next: &mut Instant, line: impl FnOnce() -> String) {
+    let now = Instant::now();
+    if now >= *next {
+        *next = now + LINE_INTERVAL;
+        // Progress is a courtesy: that nobody reads it is no reason to stop.
+        let _ = writeln!(io::stderr(), "evenkeel: {}", line());
+    }
+}
+
+fn line_style() -> ProgressStyle {
+    ProgressStyle::with_template("{wide_msg}").expect("the template is a constant")
+}
+
+fn reading(documents: u64) -> String {
+    format!("reading input: {} {}", HumanCount(documents), if documents == 1 { "document" } else { "documents" })
 }
 
 fn style() -> ProgressStyle {
@@ -154,9 +188,15 @@ mod tests {
     #[test]
     fn nothing_is_shown_without_a_terminal() {
         let mut progress = Progress::begin(Wish::Never);
+        progress.reading(3);
         progress.update(Standing::default());
         assert_eq!(progress.suspend(|| 7), 7);
         progress.end();
         style();
+        line_style();
+        assert_eq!(
+            (reading(1).as_str(), reading(1_200).as_str()),
+            ("reading input: 1 document", "reading input: 1,200 documents")
+        );
     }
 }

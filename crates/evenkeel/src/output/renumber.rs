@@ -1,13 +1,16 @@
 //! Gives the results of an earlier run the numbers that their documents have in the present input.
 //!
 //! Done in stages, each of which a crash may interrupt and `recover` completes; the name of one directory tells the
-//! stage. Nothing is deleted: the files as they were are in `.before` until the next renumbering.
+//! stage. No result of a document that is done is deleted: those of documents that are not in the present input stay in
+//! `.before`.
 //!
 //! 1. `.renumber-1`: links to the kept results under their new numbers are being made. Incomplete: thrown away.
 //! 2. `.renumber-2`: they are complete. The old files go to `.before`.
-//! 3. `.renumber-3`: the old files are gone. The links go where the old files were.
+//! 3. `.renumber-3`: the old files are gone. The links go where the old files were, and `.before` is cleared of what
+//!    need not stay there.
 //! 4. `.renumber-4`: all is in place. Thrown away.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -15,14 +18,19 @@ use std::path::Path;
 use anyhow::Context;
 use evenkeel_core::ids::DocNumber;
 
-use super::results_dir::{RESUME_FILE, names};
+use super::results_dir::{RESUME_FILE, names, results_in};
 use crate::input::printable;
 
 const LINKING: &str = ".renumber-1";
 const LINKED: &str = ".renumber-2";
 const CLEARED: &str = ".renumber-3";
 const FILLED: &str = ".renumber-4";
-const BEFORE: &str = ".before";
+
+/// Where the results of documents that are not in the input go.
+pub(super) const BEFORE: &str = ".before";
+
+/// In the directory of links: names of the old files that need not stay, a line each.
+const SPENT: &str = "spent";
 
 /// One result that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +39,10 @@ pub(super) struct Kept {
     pub(super) new: DocNumber,
 }
 
-/// Renumbers the kept results, and puts this record of them in place of the old one, all or nothing.
-pub(super) fn renumber(results: &Path, kept: &[Kept], record: &[u8]) -> anyhow::Result<()> {
-    link(results, kept, record).with_context(|| failure(results))?;
+/// Renumbers the kept results, and puts this record of them in place of the old one, all or nothing. Those
+/// that are put aside stay, but not here; whatever else there is goes.
+pub(super) fn renumber(results: &Path, kept: &[Kept], put_aside: &[DocNumber], record: &[u8]) -> anyhow::Result<()> {
+    link(results, kept, put_aside, record).with_context(|| failure(results))?;
     recover(results)
 }
 
@@ -49,7 +58,7 @@ fn failure(results: &Path) -> String {
     )
 }
 
-fn link(results: &Path, kept: &[Kept], record: &[u8]) -> io::Result<()> {
+fn link(results: &Path, kept: &[Kept], put_aside: &[DocNumber], record: &[u8]) -> io::Result<()> {
     let linking = results.join(LINKING);
     remove_directory(&linking)?;
     fs::create_dir(&linking)?;
@@ -58,6 +67,10 @@ fn link(results: &Path, kept: &[Kept], record: &[u8]) -> io::Result<()> {
             link_or_copy(&results.join(old), &linking.join(new))?;
         }
     }
+    let put_aside: HashSet<String> = put_aside.iter().flat_map(|number| names(*number)).collect();
+    let mut spent = results_in(results)?;
+    spent.retain(|name| !put_aside.contains(name));
+    fs::write(linking.join(SPENT), spent.join("\n"))?;
     let mut file = File::create(linking.join(RESUME_FILE))?;
     file.write_all(record)?;
     file.sync_all()?;
@@ -79,6 +92,11 @@ fn complete(results: &Path) -> io::Result<()> {
         for name in results_in(&cleared)? {
             link_or_copy(&cleared.join(&name), &results.join(&name))?;
         }
+        for name in fs::read_to_string(cleared.join(SPENT))?.lines() {
+            remove_file(&before.join(name))?;
+        }
+        // Fails if anything is left there, which is then meant to stay.
+        let _ = fs::remove_dir(&before);
         let record = results.join(RESUME_FILE);
         fs::copy(cleared.join(RESUME_FILE), results.join(".resume.new"))?;
         fs::rename(results.join(".resume.new"), record)?;
@@ -88,29 +106,20 @@ fn complete(results: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Names of the result files in a directory.
-fn results_in(directory: &Path) -> io::Result<Vec<String>> {
-    let mut found = Vec::new();
-    for entry in directory.read_dir()? {
-        let Ok(name) = entry?.file_name().into_string() else { continue };
-        let number = name.strip_suffix(".out").or(name.strip_suffix(".err"));
-        if number.is_some_and(|number| number.parse::<u32>().is_ok_and(|parsed| parsed.to_string() == number)) {
-            found.push(name);
-        }
-    }
-    Ok(found)
-}
-
 /// A second name for a file, or a second file where the file system has no links; nothing if there is no such file.
 fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::remove_file(to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove_file(to)?;
     match fs::hard_link(from, to) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(_) => fs::copy(from, to).map(|_| ()),
         Ok(()) => Ok(()),
+    }
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -160,10 +169,18 @@ mod tests {
     #[test]
     fn results_change_places_and_nothing_is_lost() {
         let root = filled(&OLD);
-        renumber(root.path(), &kept(&[(0, 1), (1, 0)]), b"new").unwrap();
+        renumber(root.path(), &kept(&[(0, 1), (1, 0)]), &[DocNumber(2)], b"new").unwrap();
         assert_eq!(contents(root.path()), map(&NEW));
-        let before = contents(&root.path().join(BEFORE));
-        assert_eq!(before, map(&[("0.out", "a"), ("1.out", "b"), ("1.err", "B"), ("2.out", "c")]));
+        assert_eq!(contents(&root.path().join(BEFORE)), map(&[("2.out", "c")]), "it is not in the input any more");
+    }
+
+    #[test]
+    fn nothing_is_left_behind_of_documents_that_will_run_again() {
+        let root = filled(&OLD);
+        renumber(root.path(), &kept(&[(0, 1), (1, 0)]), &[], b"new").unwrap();
+        let mut names: Vec<_> = root.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, [RESUME_FILE, "0.err", "0.out", "1.out", "notes"]);
     }
 
     /// A crash cannot be staged here, so what it leaves is made by hand.
@@ -175,7 +192,7 @@ mod tests {
         recover(root.path()).unwrap();
         assert_eq!(contents(root.path()), map(&OLD), "nothing was linked completely: nothing has changed");
 
-        link(root.path(), &kept(&[(0, 1), (1, 0)]), b"new").unwrap();
+        link(root.path(), &kept(&[(0, 1), (1, 0)]), &[DocNumber(2)], b"new").unwrap();
         let before = root.path().join(BEFORE);
         fs::create_dir(&before).unwrap();
         fs::rename(root.path().join("1.out"), before.join("1.out")).unwrap();
@@ -184,7 +201,7 @@ mod tests {
         assert_eq!(contents(root.path()), map(&NEW), "interrupted while clearing");
 
         let root = filled(&OLD);
-        link(root.path(), &kept(&[(0, 1), (1, 0)]), b"new").unwrap();
+        link(root.path(), &kept(&[(0, 1), (1, 0)]), &[DocNumber(2)], b"new").unwrap();
         for name in results_in(root.path()).unwrap() {
             fs::rename(root.path().join(&name), aside.path().join(&name)).unwrap();
         }

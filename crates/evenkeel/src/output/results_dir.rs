@@ -7,10 +7,11 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use evenkeel_core::change::Outcome;
 use evenkeel_core::ids::DocNumber;
 
+use super::exit::Failure;
 use super::{Finished, renumber};
 use crate::input::printable;
 
@@ -27,13 +28,16 @@ pub struct ResultsDir {
 
 impl ResultsDir {
     /// Makes the directory if it is not there. One that holds results already is refused: theirs would mix with ours.
-    pub fn create(path: &Path) -> anyhow::Result<ResultsDir> {
+    pub fn create(path: &Path) -> Result<ResultsDir, Failure> {
         let results = ResultsDir::open(path, false)?;
-        if path.join(RESUME_FILE).exists() {
-            bail!(
-                "{} holds the results of an earlier run: add --resume to continue it, or give --results another name",
-                printable(path.as_os_str())
-            );
+        let shown = || printable(path.as_os_str());
+        let found = results_in(path).with_context(|| format!("cannot read the directory {}", shown()))?;
+        if let Some(result) = found.iter().min() {
+            return Err(Failure::usage(format!(
+                "{} holds results of an earlier run, such as {result}: add --resume to go on with it, remove the directory, \
+                 or give --results another one",
+                shown()
+            )));
         }
         Ok(results)
     }
@@ -54,6 +58,11 @@ impl ResultsDir {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where the results of documents go that are not in the input any more.
+    pub fn put_aside(&self) -> PathBuf {
+        self.path.join(renumber::BEFORE)
     }
 
     /// Writes what a document wrote. Of one that was cancelled there is nothing to write.
@@ -89,6 +98,19 @@ pub(super) fn names(number: DocNumber) -> [String; 2] {
     [format!("{number}.out"), format!("{number}.err")]
 }
 
+/// Names of the result files in a directory.
+pub(super) fn results_in(directory: &Path) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in directory.read_dir()? {
+        let Ok(name) = entry?.file_name().into_string() else { continue };
+        let number = name.strip_suffix(".out").or(name.strip_suffix(".err"));
+        if number.is_some_and(|number| number.parse::<u32>().is_ok_and(|parsed| parsed.to_string() == number)) {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}
+
 fn remove_if_there(path: &Path) -> anyhow::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -100,6 +122,7 @@ fn remove_if_there(path: &Path) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::exit::ExitStatus;
     use super::super::sample;
     use super::*;
 
@@ -136,10 +159,19 @@ mod tests {
 
     #[test]
     fn results_of_another_run_are_not_mixed_with_ours() {
+        for result in ["0.out", "17.err"] {
+            let root = tempfile::tempdir().unwrap();
+            fs::write(root.path().join(result), "").unwrap();
+            let failure = ResultsDir::create(root.path()).unwrap_err();
+            assert_eq!(failure.status, ExitStatus::Usage);
+            let said = failure.to_string();
+            assert!(said.contains(result) && said.contains("add --resume to go on with it, remove"), "{said}");
+        }
         let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join(RESUME_FILE), "").unwrap();
-        let error = ResultsDir::create(root.path()).unwrap_err().to_string();
-        assert!(error.contains("add --resume to continue it"), "{error}");
+        for other in ["notes", "00.out", "x.out", RESUME_FILE] {
+            fs::write(root.path().join(other), "").unwrap();
+        }
+        assert!(ResultsDir::create(root.path()).is_ok(), "nothing of these could be overwritten");
     }
 
     #[test]
@@ -147,7 +179,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let blocked = root.path().join("file");
         fs::write(&blocked, "").unwrap();
-        let error = format!("{:#}", ResultsDir::create(&blocked.join("results")).unwrap_err());
+        let error = ResultsDir::create(&blocked.join("results")).unwrap_err().to_string();
         assert!(error.contains("cannot make the directory") && error.contains("Not a directory"), "{error}");
         let results = ResultsDir::create(root.path()).unwrap();
         fs::create_dir(root.path().join("0.out")).unwrap();

@@ -136,31 +136,35 @@ impl Resume {
     }
 
     /// To be called once all documents of the input have been asked for: gives the results of earlier runs the numbers of
-    /// this input, of which there are so many documents. The results of documents that are not in it give way.
-    pub fn settle(&mut self, documents: u64, results: Option<&ResultsDir>) -> anyhow::Result<()> {
+    /// this input, of which there are so many documents. The results of documents that are not in it give way;
+    /// returns how many those are.
+    pub fn settle(&mut self, documents: u64, results: Option<&ResultsDir>) -> anyhow::Result<usize> {
         let earlier = std::mem::take(&mut self.earlier);
         let found = std::mem::take(&mut self.found);
-        let Some(results) = results else { return Ok(()) };
+        let Some(results) = results else { return Ok(0) };
         let in_place = earlier.iter().zip(&found).all(|((_, old), new)| match new {
             Some(new) => old == new,
             None => u64::from(old.0) >= documents,
         });
         if in_place {
-            return Ok(());
+            return Ok(0);
         }
-        let mut kept = Vec::new();
+        let (mut kept, mut put_aside) = (Vec::new(), Vec::new());
         let mut record = format!("{HEADER}\n");
         for ((key, old), new) in earlier.iter().zip(&found) {
-            if let Some(new) = new {
-                kept.push(Kept { old: *old, new: *new });
-                record.push_str(&line(*key, *new));
+            match new {
+                Some(new) => {
+                    kept.push(Kept { old: *old, new: *new });
+                    record.push_str(&line(*key, *new));
+                }
+                None => put_aside.push(*old),
             }
         }
-        renumber(results.path(), &kept, record.as_bytes())?;
+        renumber(results.path(), &kept, &put_aside, record.as_bytes())?;
         let mut file = open(&self.path)?;
         file.seek(SeekFrom::End(0)).with_context(|| format!("cannot read {}", printable(self.path.as_os_str())))?;
         self.file = file;
-        Ok(())
+        Ok(put_aside.len())
     }
 
     /// Records that this document is done.

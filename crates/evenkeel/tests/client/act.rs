@@ -1,5 +1,7 @@
 //! `cancel`, `retry`, `drain` and `config check`.
 
+use std::sync::atomic::Ordering::SeqCst;
+
 use crate::fake::{FINISHED, Memory, RETRIED, RUNNING, Served};
 use crate::{end, program, run, start, until};
 use evenkeel_core::ids::NodeId;
@@ -49,6 +51,30 @@ fn the_node_that_is_talked_to_is_drained_until_it_answers_no_more() {
     let ended = end(child);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
     assert!(ended.stderr.ends_with(" is gone\n"), "{ended:?}");
+}
+
+#[test]
+fn a_node_that_dies_while_it_drains_is_no_success() {
+    let served = Served::new();
+    served.memory.deadly.store(true, SeqCst);
+    let ended = run(&served, &["drain", "there", "--wait"]);
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    let said = "was lost before it had handed everything over: it had 34,000 documents, which the others take over";
+    assert!(ended.stderr.contains(said), "{ended:?}");
+}
+
+#[test]
+fn the_last_node_is_not_drained_while_it_has_documents_unless_that_is_forced() {
+    let served = Served::new();
+    served.memory.alone.store(true, SeqCst);
+    for call in [&["drain"][..], &["drain", "here"], &["drain", "1111", "--wait"]] {
+        let said =
+            ["node here is the last one that is live, and 68,000 documents have not ended", "10.0.0.1:7116", "--force"];
+        run(&served, call).refused(1, &said);
+        assert!(!drained(&served.memory), "{call:?}");
+    }
+    assert_eq!(run(&served, &["drain", "--force"]).status, Some(0));
+    assert!(drained(&served.memory));
 }
 
 fn drained(memory: &Memory) -> bool {

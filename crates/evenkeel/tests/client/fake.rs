@@ -48,6 +48,10 @@ pub(crate) struct Memory {
     /// How often that silence was listened to.
     pub(crate) silences: AtomicU64,
     pub(crate) drained: Mutex<Option<NodeId>>,
+    /// A node that is drained dies, with all that it has.
+    pub(crate) deadly: AtomicBool,
+    /// There is no other live node.
+    pub(crate) alone: AtomicBool,
     /// HTTP address of the other node.
     pub(crate) other: Mutex<Option<SocketAddr>>,
     /// Looks at a batch since it was submitted; each ends one document.
@@ -365,13 +369,23 @@ impl Backend for Fake {
         let drained = *self.memory.drained.lock().unwrap();
         let mut there = node(0x22, "there", NodeState::Live);
         there.http = *self.memory.other.lock().unwrap();
+        if self.memory.alone.load(SeqCst) {
+            (there.state, there.pending) = (NodeState::Dead, 0);
+        }
+        let deadly = self.memory.deadly.load(SeqCst);
         let mut nodes = vec![node(0x11, "here", NodeState::Live), node(0x33, "lost", NodeState::Dead), there];
         for node in &mut nodes {
             if drained == Some(node.id) {
                 // The first look finds it draining, the second one gone.
                 let looks = self.memory.looks.fetch_add(1, SeqCst);
                 node.state = if looks == 0 || node.is_self { NodeState::Draining } else { NodeState::Dead };
+                if !deadly {
+                    node.pending = 0;
+                }
             }
+        }
+        if deadly && self.memory.looks.load(SeqCst) > 2 {
+            nodes[0].taken_over += 34_000;
         }
         let certificate = Some(Certificate { highest: 425.0, mean: 300.0, bound: 320.5, holds: false });
         let equilibrium = Equilibrium { in_equilibrium: false, regret: 112.5, epsilon: 15.0, certificate };

@@ -66,6 +66,10 @@ fn result_lines_are_passed_through_and_can_be_put_in_order() {
     assert_eq!(numbers(&[]), [2, 0, 3, 1]);
     assert_eq!(numbers(&["-k"]), [0, 1, 2, 3]);
     assert_eq!(numbers(&["-k", "--failed"]), [1, 3]);
+    let names = |format: &str| run(&served, &["results", ID, "-k", "--output", format]).stdout;
+    for format in ["json", "jsonl"] {
+        assert_eq!(names(format).matches("\"node_name\":\"here\"").count(), 3, "{format}: the fourth is forgotten");
+    }
 }
 
 #[test]
@@ -111,7 +115,12 @@ fn what_is_not_there_is_named() {
     ] {
         run(&served, arguments).refused(4, &["there is no batch 01g3zq8v5m2ka", "`evenkeel status` lists"]);
     }
-    run(&served, &["status", "00"]).refused(4, &["there is no batch \"00\""]);
+    for (beginning, call) in [("00", "status"), ("zzz", "status"), ("zzz", "results"), ("00", "cancel"), ("g", "retry")]
+    {
+        let said = format!("there is no batch that begins with {beginning} (`evenkeel status` lists");
+        run(&served, &[call, beginning]).refused(4, &[&said]);
+    }
+    run(&served, &["explain", "zzz/3"]).refused(4, &["there is no batch that begins with zzz"]);
     let document = format!("there is no document {ID}/4: batch {ID} has 4, numbered from 0");
     run(&served, &["explain", "14d2pf2dbsqqg/4"]).refused(4, &[&document]);
     run(&served, &["drain", "nobody"]).refused(4, &["there is no node \"nobody\"", "`evenkeel nodes` lists"]);

@@ -36,7 +36,8 @@ pub struct BatchStatus {
     pub documents: u32,
     /// Documents without outcome, running ones included.
     pub pending: u32,
-    /// Documents that have a process now.
+    /// Documents that have a process now, as far as told: other nodes tell of a document once it has run for a gossip
+    /// interval, so that short ones are missing.
     pub running: u32,
     /// Documents that succeeded.
     pub done: u32,

@@ -1,5 +1,6 @@
 //! The embedded cluster: as many whole nodes as are asked for, in this process, with a directory that goes with it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -55,6 +56,11 @@ impl Cluster {
         }
         cluster.meet().await;
         Ok(cluster)
+    }
+
+    /// Where all nodes keep their files.
+    pub(super) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Waits until every node plans with every other.

@@ -1,7 +1,9 @@
 //! `run`: a whole job here and now, on an embedded cluster.
 
 mod cluster;
+mod reading;
 mod report;
+mod stop;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,18 +11,19 @@ use std::time::{Duration, Instant};
 use evenkeel_node::api::{Document, Upload};
 use evenkeel_node::daemon::Submission;
 use evenkeel_node::process::{Template, raise_file_limit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::Interval;
 
 use crate::cli::run::RunArgs;
 use crate::input::{self, Documents, Source};
 use crate::output::exit::{CommandResult, ExitStatus, Failure};
 use crate::output::progress::{Progress, Standing};
 use crate::output::summary::{Interrupted, ResumeHint, Summary};
+use crate::output::tell;
 use cluster::Cluster;
+use reading::Read;
 use report::Report;
-
-/// Documents handed over at once.
-const GROUP: usize = 1_024;
+use stop::Stop;
 
 /// How often progress is shown.
 const SHOW: Duration = Duration::from_millis(200);
@@ -40,7 +43,7 @@ pub(super) fn run(arguments: RunArgs) -> CommandResult {
     super::log("error", evenkeel_node::config::LogFormat::Text);
     raise_file_limit();
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::says(ExitStatus::Failure, error))?;
-    runtime.block_on(Job { arguments, words: words.command, slots, stdin, report }.run(documents))
+    runtime.block_on(Job { arguments, words: words.command, slots, stdin, report, submitted: false }.run(documents))
 }
 
 struct Job {
@@ -49,18 +52,19 @@ struct Job {
     slots: Vec<u32>,
     stdin: bool,
     report: Report,
+    /// Whether all input was read and handed over, so that documents may have run.
+    submitted: bool,
 }
 
 impl Job {
     async fn run(mut self, documents: Documents) -> CommandResult {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
+        let mut stop = Stop::listen()?;
         let begun = Instant::now();
         let mut cluster = Cluster::start(&self.slots, self.arguments.input.document_limit).await?;
+        stop.will_remove(cluster.directory().to_owned());
         let worked = tokio::select! {
             worked = self.work(&mut cluster, documents) => Some(worked),
-            _ = interrupt.recv() => None,
-            _ = terminate.recv() => None,
+            () = stop.asked() => None,
         };
         let stopped = if worked.is_none() { cluster.running().await } else { 0 };
         let (moved, duplicates) = cluster.counters().await;
@@ -68,6 +72,10 @@ impl Job {
         cluster.stop().await;
         let Some(worked) = worked else {
             self.report.finish()?;
+            if !self.submitted {
+                tell("interrupted while the input was read: nothing has run");
+                return Ok(ExitStatus::Interrupted);
+            }
             let resume = ResumeHint::for_call(
                 &std::env::args_os().collect::<Vec<_>>(),
                 self.arguments.output.joblog.is_some() || self.arguments.output.results.is_some(),
@@ -99,33 +107,26 @@ impl Job {
     }
 
     /// Submits all documents and collects their results. Returns whether some of the input could not be used.
-    async fn work(&mut self, cluster: &mut Cluster, mut documents: Documents) -> Result<bool, Failure> {
+    async fn work(&mut self, cluster: &mut Cluster, documents: Documents) -> Result<bool, Failure> {
         let mut progress = Progress::begin(self.arguments.output.progress());
+        let mut show = tokio::time::interval(SHOW);
         let mut upload = cluster.nodes[0].submission(self.words.clone(), self.arguments.job.options());
-        loop {
-            let group: Vec<_> = documents.by_ref().take(GROUP).collect::<Result<_, _>>()?;
-            if group.is_empty() {
-                break;
-            }
-            self.submit(&mut upload, group).await?;
-        }
+        let documents = self.read(reading::begin(documents)?, &mut upload, &mut progress, &mut show).await?;
         let problems = self.tell_skipped(&documents, &progress);
         self.report.settle()?;
+        self.submitted = true;
         if self.report.submitted() > 0 {
             upload.finish().await.map_err(refused)?;
         }
-        let mut show = tokio::time::interval(SHOW);
         while self.report.left() > 0 {
             tokio::select! {
                 Some(record) = cluster.outcomes.recv() => {
                     let host = cluster.name(record.node);
                     progress.suspend(|| self.report.take(&record, host))?;
-                    // Whatever has gathered meanwhile goes in one go.
                     while let Ok(record) = cluster.outcomes.try_recv() {
                         let host = cluster.name(record.node);
                         progress.suspend(|| self.report.take(&record, host))?;
                     }
-                    self.report.flush()?;
                 }
                 _ = show.tick() => {
                     let running = cluster.running().await;
@@ -135,6 +136,27 @@ impl Job {
         }
         progress.end();
         Ok(problems)
+    }
+
+    /// Hands over all documents while they are read.
+    async fn read(
+        &mut self,
+        mut reads: mpsc::Receiver<Read>,
+        upload: &mut Submission,
+        progress: &mut Progress,
+        show: &mut Interval,
+    ) -> Result<Documents, Failure> {
+        loop {
+            tokio::select! {
+                read = reads.recv() => match read {
+                    Some(Read::Group(group)) => self.submit(upload, group).await?,
+                    Some(Read::End(documents)) => return Ok(documents),
+                    Some(Read::Failed(error)) => return Err(error.into()),
+                    None => return Err(Failure::says(ExitStatus::Failure, "the input broke off")),
+                },
+                _ = show.tick() => progress.reading(self.report.documents()),
+            }
+        }
     }
 
     async fn submit(&mut self, upload: &mut Submission, group: Vec<input::Document>) -> Result<(), Failure> {

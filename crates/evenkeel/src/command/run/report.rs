@@ -1,22 +1,25 @@
 //! What becomes of a job's documents on this side: numbered, skipped if they are done, printed, filed, logged, counted.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Stderr, Stdout, Write};
+use std::io::{self, BufWriter, Stderr, Stdout};
 use std::sync::Arc;
 
 use evenkeel_core::change::Outcome;
 use evenkeel_core::ids::{DocNumber, NodeId};
-use evenkeel_net::records::{Exit, ResultRecord};
+use evenkeel_net::records::{Captured, Exit, ResultRecord};
 use evenkeel_node::api::types::ResultLine;
 use evenkeel_node::process::Template;
 use evenkeel_node::store::{Extent, Spool};
 use roaring::RoaringBitmap;
 
 use crate::cli::run::{OutputArgs, Printed};
+use crate::input::printable;
 use crate::output::ending::describe;
 use crate::output::exit::Failure;
 use crate::output::joblog::JobLog;
+use crate::output::named::Named;
 use crate::output::numbering::Numbering;
+use crate::output::order::Output;
 use crate::output::printer::Printer;
 use crate::output::results_dir::ResultsDir;
 use crate::output::resume::{self, Key, Keys, Resume};
@@ -29,8 +32,8 @@ const NAMED_FAILURES: u64 = 10;
 /// All outputs of a job.
 pub(super) struct Report {
     template: Arc<Template>,
-    printer: Option<Printer<BufWriter<Stdout>, Stderr>>,
-    lines: Option<BufWriter<Stdout>>,
+    printer: Printer<BufWriter<Stdout>, Stderr>,
+    printed: Printed,
     joblog: Option<JobLog>,
     results: Option<ResultsDir>,
     record: Option<Record>,
@@ -40,8 +43,6 @@ pub(super) struct Report {
     ended: RoaringBitmap,
     done: u64,
     failed: u64,
-    /// Failed documents that could not say so themselves.
-    silent: u64,
     output_bytes: u64,
     by_node: BTreeMap<NodeId, u64>,
 }
@@ -62,6 +63,8 @@ struct Texts {
 
 impl Report {
     pub(super) fn open(output: &OutputArgs, command: &[String], template: Arc<Template>) -> Result<Report, Failure> {
+        // Whatever may fail comes before what would remain of it, and all of it before the old log is overwritten.
+        let joblog = output.joblog.as_deref().map(JobLog::open).transpose()?;
         let results = match &output.results {
             Some(path) if output.resume => Some(ResultsDir::resume(path)?),
             Some(path) => Some(ResultsDir::create(path)?),
@@ -74,26 +77,24 @@ impl Report {
                 Some(Record { keys: Keys::of_command(command), resume, submitted: Vec::new() })
             }
         };
-        let joblog = match &output.joblog {
-            Some(path) if output.resume => Some(JobLog::append(path)?),
-            Some(path) => Some(JobLog::create(path)?),
+        let joblog = match joblog {
+            Some(opened) if output.resume => Some(opened.go_on()?),
+            Some(opened) => Some(opened.begin()?),
             None => None,
         };
         let payloads = match joblog {
             Some(_) => Some(Texts { spool: Spool::create(&std::env::temp_dir())?, extents: Vec::new() }),
             None => None,
         };
-        let out = || BufWriter::with_capacity(64 << 10, io::stdout());
-        let printer = match (output.output, output.keep_order) {
-            (Printed::Jsonl, _) => None,
-            (Printed::Text, true) => Some(Printer::in_order(out(), io::stderr())),
-            (Printed::Text, false) => Some(Printer::as_finished(out(), io::stderr())),
+        let out = BufWriter::with_capacity(64 << 10, io::stdout());
+        let printer = match output.keep_order {
+            true => Printer::in_order(out, io::stderr()),
+            false => Printer::as_finished(out, io::stderr()),
         };
-        let lines = (output.output == Printed::Jsonl).then(out);
         Ok(Report {
             template,
             printer,
-            lines,
+            printed: output.output,
             joblog,
             results,
             record,
@@ -103,7 +104,6 @@ impl Report {
             ended: RoaringBitmap::new(),
             done: 0,
             failed: 0,
-            silent: 0,
             output_bytes: 0,
             by_node: BTreeMap::new(),
         })
@@ -116,9 +116,7 @@ impl Report {
         if let Some(record) = &mut self.record {
             let key = record.keys.key(payload);
             if record.resume.is_done(key, number) {
-                if let Some(printer) = &mut self.printer {
-                    printer.pass(number)?;
-                }
+                self.printer.pass(number)?;
                 return Ok(false);
             }
             record.submitted.push(key);
@@ -133,7 +131,12 @@ impl Report {
     /// To be called once all documents of the input have been accepted.
     pub(super) fn settle(&mut self) -> Result<(), Failure> {
         if let Some(record) = &mut self.record {
-            record.resume.settle(self.documents, self.results.as_ref())?;
+            let put_aside = record.resume.settle(self.documents, self.results.as_ref())?;
+            if let Some(results) = self.results.as_ref().filter(|_| put_aside > 0) {
+                let documents = if put_aside == 1 { "document that is" } else { "documents that are" };
+                let place = printable(results.put_aside().as_os_str());
+                tell(format_args!("the results of {put_aside} {documents} not in this input were put into {place}"));
+            }
         }
         Ok(())
     }
@@ -150,13 +153,9 @@ impl Report {
         if let Some(results) = &self.results {
             results.add(finished)?;
         }
-        if let Some(printer) = &mut self.printer {
-            printer.print(finished)?;
-        }
-        if let Some(lines) = &mut self.lines {
-            let line = ResultLine { document: number, ..ResultLine::from(record) };
-            serde_json::to_writer(&mut *lines, &line).map_err(io::Error::from)?;
-            lines.write_all(b"\n")?;
+        match self.printed {
+            Printed::Text => self.printer.print(finished)?,
+            Printed::Jsonl => self.printer.print_output(number, line(finished)?)?,
         }
         if let Some(joblog) = &mut self.joblog {
             joblog.add(finished)?;
@@ -178,17 +177,17 @@ impl Report {
         Ok(())
     }
 
-    /// Says why a document failed, unless its process ended by itself: then what it wrote says so.
+    /// Says why a document failed, unless that is in the lines that are printed.
     fn tell_failure(&mut self, number: DocNumber, exit: &Exit) {
-        if matches!(exit, Exit::Status(_)) {
-            return;
-        }
-        self.silent += 1;
-        match self.silent {
-            ..=NAMED_FAILURES => tell(format_args!("document {number} failed: {}", describe(exit))),
-            more if more == NAMED_FAILURES + 1 => {
-                tell("further failures are only counted; --joblog FILE lists them all")
+        match (self.printed, self.failed) {
+            (Printed::Jsonl, _) => {}
+            (Printed::Text, ..=NAMED_FAILURES) => {
+                self.printer.tell(format_args!("document {number} failed: {}", describe(exit)))
             }
+            (Printed::Text, more) if more == NAMED_FAILURES + 1 => match &self.joblog {
+                Some(log) => self.printer.tell(format_args!("further failures are only counted; {log} lists them all")),
+                None => self.printer.tell("further failures are only counted; --joblog FILE lists them all"),
+            },
             _ => {}
         }
     }
@@ -204,17 +203,11 @@ impl Report {
         })
     }
 
-    /// Hands on lines that are still held here.
-    pub(super) fn flush(&mut self) -> Result<(), Failure> {
-        Ok(self.lines.as_mut().map_or(Ok(()), Write::flush)?)
-    }
-
-    /// Prints what was held back, and hands it on.
+    /// Prints what was held back; what is said next has a line of its own.
     pub(super) fn finish(&mut self) -> Result<(), Failure> {
-        if let Some(printer) = &mut self.printer {
-            printer.finish()?;
-        }
-        self.flush()
+        self.printer.finish()?;
+        self.printer.end_line();
+        Ok(())
     }
 
     pub(super) fn documents(&self) -> u64 {
@@ -249,4 +242,12 @@ impl Report {
     pub(super) fn by_node(&self) -> impl Iterator<Item = (NodeId, u64)> + '_ {
         self.by_node.iter().map(|(node, ended)| (*node, *ended))
     }
+}
+
+/// A result as a line of JSON: to the printer it is output like any other, which can wait for its turn.
+fn line(finished: Finished<'_>) -> io::Result<Output> {
+    let line = ResultLine { document: finished.number, ..ResultLine::from(finished.record) };
+    let mut bytes = serde_json::to_vec(&Named { result: &line, node_name: Some(finished.host) })?;
+    bytes.push(b'\n');
+    Ok(Output { stdout: Captured { bytes: bytes.into(), dropped: 0 }, stderr: Captured::default() })
 }

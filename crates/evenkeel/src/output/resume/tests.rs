@@ -12,7 +12,10 @@ fn keys() -> Keys {
 /// Runs a job over `input`: asks for every document, settles, "runs" what is not done; returns the numbers that ran.
 fn run(directory: &Path, input: &[&str], resumed: bool) -> Vec<u32> {
     let path = location(Some(directory), None).unwrap();
-    let results = if resumed { ResultsDir::resume(directory) } else { ResultsDir::create(directory) }.unwrap();
+    let results = match resumed {
+        true => ResultsDir::resume(directory).unwrap(),
+        false => ResultsDir::create(directory).unwrap(),
+    };
     let mut resume = if resumed { Resume::read(&path) } else { Resume::create(&path) }.unwrap();
     let numbered = || input.iter().enumerate().map(|(number, payload)| (DocNumber(number as u32), *payload));
     let mut left = Vec::new();
