@@ -68,6 +68,8 @@ pub enum Message {
     },
     /// Send me what I lack.
     Pull {
+        /// Its number, drawn anew by each run of the puller: only the answer to the latest pull leads to another.
+        number: u64,
         /// Which run of the puller this is.
         generation: Generation,
         /// What it has seen.
@@ -81,6 +83,8 @@ pub enum Message {
     },
     /// Answer to a pull: changes in the order of each log. If `more`, there is more to pull at once.
     Changes {
+        /// Number of the pull.
+        number: u64,
         /// The changes.
         changes: Vec<Logged>,
         /// Whether the puller should pull again at once.
@@ -90,8 +94,8 @@ pub enum Message {
     },
     /// Answer to a pull that the log no longer covers: the state itself, part by part.
     Snapshot {
-        /// Which run of the puller asked for it: another has not had the parts before.
-        generation: Generation,
+        /// Number of the pull.
+        number: u64,
         /// Changes that describe this part of the state.
         changes: Vec<Change>,
         /// Where to go on; at the end, `next.batch` is `None` and `complete` is set.

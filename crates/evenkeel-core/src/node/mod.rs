@@ -42,7 +42,7 @@ use execute::{Closing, Held, Running};
 use membership::{Membership, Settling};
 use standing::Pace;
 use submit::Unacknowledged;
-use sync::Pulling;
+use sync::{Asked, Pulling};
 use timers::{Timer, Timers};
 use transfer::{DryPull, GrantGiven, OfferMade};
 
@@ -151,6 +151,7 @@ pub struct Node {
     bundle: Bundle,
     ahead: BTreeMap<Origin, Bundle>,
     pulling: BTreeMap<NodeId, Pulling>,
+    next_pull: u64,
     peer_clocks: BTreeMap<NodeId, Clock>,
     unacknowledged: Vec<Unacknowledged>,
     finished: BTreeSet<BatchId>,
@@ -208,6 +209,7 @@ impl Node {
             bundle: Bundle::default(),
             ahead: BTreeMap::new(),
             pulling: BTreeMap::new(),
+            next_pull: 0,
             peer_clocks: BTreeMap::new(),
             unacknowledged: Vec::new(),
             finished: BTreeSet::new(),
@@ -233,6 +235,8 @@ impl Node {
             settings,
             left: false,
         };
+        // Answers to an earlier run must not be taken for answers to this one.
+        node.next_pull = node.chance.next();
         node.timers.arm(Timer::Tick, Micros::ZERO);
         let phase = node.chance.below(node.settings.rebalance_interval.0);
         node.timers.arm(Timer::Average, Micros(phase));
@@ -276,15 +280,16 @@ impl Node {
     fn receive(&mut self, from: NodeId, message: Message, out: &mut Outbox) {
         match message {
             Message::Head { head } => self.hear_head(from, head, out),
-            Message::Pull { generation, clock, snapshot, settling, missing } => {
+            Message::Pull { number, generation, clock, snapshot, settling, missing } => {
                 self.relog_missing(&missing);
-                self.answer_pull(from, generation, clock, snapshot, settling, out);
+                let pull = Asked { number, generation, clock, snapshot, settling };
+                self.answer_pull(from, pull, out);
             }
-            Message::Changes { changes, more, live } => self.take_changes(from, changes, more, live, out),
-            Message::Snapshot { generation, changes, next, complete } => {
-                if generation == self.me.generation {
-                    self.take_snapshot(from, changes, next, complete, out);
-                }
+            Message::Changes { number, changes, more, live } => {
+                self.take_changes(from, number, changes, more, &live, out);
+            }
+            Message::Snapshot { number, changes, next, complete } => {
+                self.take_snapshot(from, number, changes, next, complete, out);
             }
             Message::Ahead { generation, reason, changes } => self.take_ahead(from, generation, reason, changes, out),
             Message::Offer { id, work, capacity, mean, export, docs } => {

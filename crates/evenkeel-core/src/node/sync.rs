@@ -24,6 +24,16 @@ const MAX_NUDGED: usize = 64;
 #[derive(Debug, Clone)]
 pub(super) struct Pulling {
     since: Micros,
+    number: u64,
+}
+
+/// What a puller asks for.
+pub(super) struct Asked {
+    pub(super) number: u64,
+    pub(super) generation: Generation,
+    pub(super) clock: Clock,
+    pub(super) snapshot: Option<Cursor>,
+    pub(super) settling: bool,
 }
 
 impl Node {
@@ -118,22 +128,17 @@ impl Node {
         if self.pulling.contains_key(&peer) && snapshot.is_none() {
             return;
         }
-        self.pulling.insert(peer, Pulling { since: self.now });
+        let number = self.next_pull;
+        self.next_pull = number.wrapping_add(1);
+        self.pulling.insert(peer, Pulling { since: self.now, number });
         let clock = self.log.clock().clone();
         let settling = self.settling.is_some();
         let missing = self.membership.missing.keys().copied().collect();
-        out.send(peer, Message::Pull { generation: self.me.generation, clock, snapshot, settling, missing });
+        out.send(peer, Message::Pull { number, generation: self.me.generation, clock, snapshot, settling, missing });
     }
 
-    pub(super) fn answer_pull(
-        &mut self,
-        from: NodeId,
-        generation: Generation,
-        clock: Clock,
-        snapshot: Option<Cursor>,
-        settling: bool,
-        out: &mut Outbox,
-    ) {
+    pub(super) fn answer_pull(&mut self, from: NodeId, pull: Asked, out: &mut Outbox) {
+        let Asked { number, generation, clock, snapshot, settling } = pull;
         if self.view.live.get(&from).is_some_and(|peer| peer.generation > generation) {
             return;
         }
@@ -141,15 +146,15 @@ impl Node {
         self.relog_where(|origin| origin.node == from && *origin < next_run);
         self.note_holder(from, clock.get(&self.me));
         let answer = match snapshot {
-            Some(cursor) => self.snapshot_part(generation, cursor),
+            Some(cursor) => self.snapshot_part(number, cursor),
             None => match self.log.answer(&clock, ANSWER_BYTES) {
                 Some((changes, more)) => {
                     let live = if settling { self.view.live.keys().copied().collect() } else { Vec::new() };
-                    Message::Changes { changes, more, live }
+                    Message::Changes { number, changes, more, live }
                 }
                 None => {
                     let base = self.log.clock().clone();
-                    self.snapshot_part(generation, Cursor { base, batch: None, segment: SegmentNumber(0) })
+                    self.snapshot_part(number, Cursor { base, batch: None, segment: SegmentNumber(0) })
                 }
             },
         };
@@ -158,22 +163,23 @@ impl Node {
         self.acknowledge(out);
     }
 
-    fn snapshot_part(&self, generation: Generation, cursor: Cursor) -> Message {
+    fn snapshot_part(&self, number: u64, cursor: Cursor) -> Message {
         let (changes, next) = self.state.snapshot_part(&cursor);
         let complete = next.is_none();
         let next = next.unwrap_or(Cursor { base: cursor.base, batch: None, segment: SegmentNumber(0) });
-        Message::Snapshot { generation, changes, next, complete }
+        Message::Snapshot { number, changes, next, complete }
     }
 
     pub(super) fn take_changes(
         &mut self,
         from: NodeId,
+        number: u64,
         changes: Vec<Logged>,
         more: bool,
-        live: Vec<NodeId>,
+        live: &[NodeId],
         out: &mut Outbox,
     ) {
-        let pulled = self.pulling.remove(&from);
+        let pulled = self.answered(from, number);
         let mut news = false;
         for logged in changes {
             if logged.origin == self.me || self.log.place(&logged) != Ok(()) {
@@ -196,9 +202,11 @@ impl Node {
             self.log.push(logged);
             news = true;
         }
+        // What comes twice, or late, is merged all the same, but asks for nothing: else one answer that is doubled would be
+        // followed by two, and so on.
+        let Some(since) = pulled else { return };
         if !more {
-            let since = pulled.map_or(Micros::ZERO, |pulled| pulled.since);
-            self.heard_from(from, since, &live);
+            self.heard_from(from, since, live);
         }
         // Pulling until nothing comes also tells the peer what has arrived here.
         if news {
@@ -206,15 +214,25 @@ impl Node {
         }
     }
 
+    /// When the pull was sent that is answered; `None` if it is not the latest from that peer.
+    fn answered(&mut self, from: NodeId, number: u64) -> Option<Micros> {
+        let latest = self.pulling.get(&from).is_some_and(|pulling| pulling.number == number);
+        if latest { self.pulling.remove(&from).map(|pulling| pulling.since) } else { None }
+    }
+
     pub(super) fn take_snapshot(
         &mut self,
         from: NodeId,
+        number: u64,
         changes: Vec<Change>,
         next: Cursor,
         complete: bool,
         out: &mut Outbox,
     ) {
-        self.pulling.remove(&from);
+        // Only in its turn: of another series, or for another run of this node, parts may be missing.
+        if self.answered(from, number).is_none() {
+            return;
+        }
         for change in changes {
             // What is malformed is reported by the merge and left out; without what finds no room the rest is worth
             // nothing, and is asked for anew.

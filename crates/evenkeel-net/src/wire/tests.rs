@@ -93,6 +93,7 @@ fn messages() -> Vec<Message> {
     vec![
         Message::Head { head: 300 },
         Message::Pull {
+            number: 7,
             generation: Generation(9),
             clock: clock(),
             snapshot: Some(cursor()),
@@ -100,11 +101,12 @@ fn messages() -> Vec<Message> {
             missing: vec![NODE],
         },
         Message::Changes {
+            number: 7,
             changes: changes().into_iter().enumerate().map(logged).collect(),
             more: true,
             live: vec![NODE],
         },
-        Message::Snapshot { generation: Generation(9), changes: Vec::new(), next: cursor(), complete: false },
+        Message::Snapshot { number: 7, changes: Vec::new(), next: cursor(), complete: false },
         Message::Ahead { generation: Generation(9), reason: Reason::Offer(OfferId(3)), changes: Vec::new() },
         Message::Offer { id: OfferId(3), work: 1.0, capacity: 2.0, mean: 0.5, export: true, docs: vec![offered] },
         Message::Grant { id: OfferId(3), accepted: docs(), load: load() },

@@ -43,6 +43,7 @@ async fn each_kind_of_message_arrives_as_it_was() {
     let b = seeded("b", &a).await;
     b.sees_live(&a).await;
     let pull = Message::Pull {
+        number: 1,
         generation: Generation(4),
         clock: Clock::default(),
         snapshot: None,
