@@ -14,6 +14,7 @@ pub mod node;
 pub mod read;
 pub mod run;
 pub mod secret;
+pub mod sim;
 pub mod submit;
 pub mod value;
 pub mod words;
@@ -54,6 +55,7 @@ pub enum Command {
     Drain(act::DrainArgs),
     Config(config::ConfigArgs),
     Secret(secret::SecretArgs),
+    Sim(sim::SimArgs),
     Completion(completion::CompletionArgs),
 }
 

@@ -13,6 +13,7 @@ mod results;
 mod retry;
 mod run;
 mod secret;
+mod sim;
 mod status;
 mod submit;
 
@@ -37,6 +38,7 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         Command::Drain(arguments) => drain::drain(arguments),
         Command::Config(arguments) => config::config(arguments),
         Command::Secret(arguments) => secret::secret(arguments),
+        Command::Sim(arguments) => sim::sim(arguments),
         Command::Completion(arguments) => completion::completion(arguments),
     }
 }

@@ -1,0 +1,54 @@
+//! The scenarios in `simulations/` can be read, and what comes of a seed is the same each time.
+
+use std::path::Path;
+
+use evenkeel_sim::check::Checkers;
+use evenkeel_sim::fleet;
+use evenkeel_sim::run::simulate;
+use evenkeel_sim::scenario::{Scenario, Seeds};
+use evenkeel_sim::swarm;
+use evenkeel_sim::trace::Subject;
+
+#[test]
+fn every_scenario_can_be_read() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../simulations");
+    let files = std::fs::read_dir(&directory).expect("there are scenarios");
+    let mut read = 0;
+    for file in files {
+        let path = file.expect("a directory can be read").path();
+        let text = std::fs::read_to_string(&path).expect("a scenario is text");
+        Scenario::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        read += 1;
+    }
+    assert!(read > 5, "only {read} in {}", directory.display());
+}
+
+#[test]
+fn a_seed_gives_the_same_trace_each_time_in_any_number_of_threads() {
+    let scenario = Scenario::swarm(Seeds(0..4));
+    let traces = |jobs| {
+        let mut traces = Vec::new();
+        fleet::run(&scenario, jobs, |outcome| traces.push((outcome.seed, outcome.hash, outcome.counts.events)));
+        traces.sort_unstable();
+        traces
+    };
+    assert_eq!(traces(1), traces(2));
+}
+
+#[test]
+fn another_seed_gives_another_trace_and_telling_a_story_changes_nothing() {
+    let hash = |seed, subject| simulate(&swarm::draw(0), seed, subject, Checkers::all()).hash;
+    assert_ne!(hash(0, Subject::Nothing), hash(1, Subject::Nothing));
+    assert_eq!(hash(0, Subject::Nothing), hash(0, Subject::Everything));
+}
+
+/// A checker that cannot fail is none: here something is broken, and it must be said.
+#[test]
+fn what_is_not_done_in_time_is_found() {
+    let text = "why = 'x'\nseeds = '0'\n[world.cluster]\nnodes = 2\n[[world.work]]\ndocuments = 3\n\
+                lengths = { equal = 900000 }\n[world.phases]\nliveness = '10s'";
+    let scenario = Scenario::parse(text).expect("a scenario");
+    let outcome = simulate(&scenario.options(0), 0, Subject::Nothing, Checkers::all());
+    let failure = outcome.failure.expect("what takes a quarter of an hour does not end within ten seconds");
+    assert!(failure.kind().starts_with("S1"), "{failure}");
+}

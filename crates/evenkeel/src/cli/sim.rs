@@ -1,0 +1,61 @@
+//! Arguments of `sim`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueHint};
+use evenkeel_sim::scenario::Seeds;
+
+use super::client::FormatArgs;
+
+/// Simulate whole clusters under every failure, in virtual time; each run can be repeated from its seed.
+#[derive(Debug, Clone, Args)]
+pub struct SimArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: SimCommand,
+}
+
+/// What can be done with simulations.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SimCommand {
+    /// Run scenarios, or a swarm, and check what the protocol promises; exit with 1 if a promise is broken.
+    #[command(after_help = "Examples:\n  evenkeel sim run simulations/white-paper.toml\n  \
+        evenkeel sim run --swarm --seeds 0..2000")]
+    Run {
+        /// Scenarios: TOML files.
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "swarm")]
+        files: Vec<PathBuf>,
+
+        /// Each seed draws its own cluster, work and faults.
+        #[arg(long, requires = "seeds", conflicts_with = "files")]
+        swarm: bool,
+
+        /// Seeds, instead of those of the scenario: one, or FROM..TO without TO itself.
+        #[arg(long, value_name = "SEEDS")]
+        seeds: Option<Seeds>,
+
+        /// Simulations beside each other [default: one for each processor].
+        #[arg(long, value_name = "N")]
+        jobs: Option<NonZeroUsize>,
+
+        /// How to print.
+        #[command(flatten)]
+        format: FormatArgs,
+    },
+
+    /// Run one seed again, bit for bit, and tell its world and, if it fails, the story of what is concerned.
+    #[command(after_help = "Example:\n  evenkeel sim replay 4711 --trace")]
+    Replay {
+        /// The seed.
+        seed: u64,
+
+        /// The scenario that it belongs to [default: a swarm].
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        scenario: Option<PathBuf>,
+
+        /// Tell everything that happens, a line each.
+        #[arg(long)]
+        trace: bool,
+    },
+}
