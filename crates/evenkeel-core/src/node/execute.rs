@@ -60,10 +60,9 @@ impl Node {
     }
 
     /// The longest eligible document. A slow node starts only what it would finish while the cluster drains.
-    pub(super) fn next_to_start(&self) -> Option<(DocId, Length)> {
-        let Some(limit) = self.pace.start_limit else { return self.backlog.longest() };
-        let fitting = self.backlog.longest_at_most(limit);
-        fitting.or_else(|| self.backlog.shortest().filter(|(_, length)| Some(*length) <= self.pace.last_resort))
+    fn next_to_start(&self) -> Option<(DocId, Length)> {
+        let last_resort = || self.backlog.shortest().filter(|(_, length)| Some(*length) <= self.pace.last_resort);
+        self.longest_eligible().or_else(last_resort)
     }
 
     fn start(&mut self, doc: DocId, length: Length, out: &mut Outbox) {

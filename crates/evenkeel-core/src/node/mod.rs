@@ -352,9 +352,10 @@ impl Node {
         self.running.keys().chain(dying).chain(closing.map(|(doc, _)| doc)).copied()
     }
 
-    /// The document that would be started next, were there a slot.
+    /// The longest document that waits here and may be started: of those that a slow node would end in time, if this node is
+    /// one. (As a last resort it starts its shortest instead.)
     pub fn longest_eligible(&self) -> Option<(DocId, Length)> {
-        self.next_to_start()
+        self.pace.start_limit.map_or_else(|| self.backlog.longest(), |limit| self.backlog.longest_at_most(limit))
     }
 
     /// Number of documents that wait here.

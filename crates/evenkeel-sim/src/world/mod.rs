@@ -1,6 +1,6 @@
 //! A world: real nodes on simulated machines, in virtual time, in one thread, from one seed.
 //!
-//! Everything that happens is an [`Event`] of one queue. [`World::step`] is the only place where a node is told
+//! Everything that happens is an `Event` of one queue. `World::step` is the only place where a node is told
 //! anything, and where every checker looks on. What a node wants done becomes new events here: `network` carries
 //! messages, `gossip` spreads loads, `processes` runs documents, `keeping` keeps results, `clients` submit and cancel,
 //! `faults` breaks things.
