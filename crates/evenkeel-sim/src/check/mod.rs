@@ -243,16 +243,6 @@ impl Checkers {
         ])
     }
 
-    /// None: for measuring what they cost.
-    pub fn none() -> Checkers {
-        Checkers(Vec::new())
-    }
-
-    /// What they watch over.
-    pub fn promises(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().map(|checker| checker.promise())
-    }
-
     fn each(&mut self, truth: &Truth, mut look: impl FnMut(&mut dyn Checker) -> Result<(), Broken>) -> Verdict {
         for checker in &mut self.0 {
             look(checker.as_mut()).map_err(|Broken { document, machine, what }| Violation {

@@ -1,5 +1,8 @@
 //! S3, duplicates bounded: a document starts once, once more for each attempt that failed, and once more for each time
 //! that an owner died while it ran there, truly or in the eyes of an heir. Without faults: exactly once.
+//!
+//! Who suspects whom wrongly, and when, is not reckoned up yet: from the first pause, cut, deafness or wrong takeover on
+//! this checker no longer judges. Worlds with crashes, losses, joins and leaves alone are judged to their end.
 
 use std::collections::{BTreeMap, BTreeSet};
 

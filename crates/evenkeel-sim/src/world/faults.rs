@@ -150,13 +150,11 @@ impl World {
             Kind::Partition => {
                 let cut = self.draw_cut(&up);
                 self.network.cut(until, cut);
-                self.truth.healed = self.truth.healed.max(until);
                 self.tell(&Happening::Cut);
             }
             Kind::Clog => {
                 let other = *self.weather.dice.pick(&up).expect("there is the victim itself");
                 self.network.clog(victim, other, until);
-                self.truth.healed = self.truth.healed.max(until);
             }
             Kind::Suspicion => {
                 let other = *self.weather.dice.pick(&up).expect("there is the victim itself");
@@ -164,7 +162,6 @@ impl World {
                     return false;
                 }
                 self.truth.machines[other.0].deaf_to.insert(victim, until);
-                self.truth.healed = self.truth.healed.max(until);
                 self.tell(&Happening::Suspected { who: victim, by: other });
             }
             Kind::Join => {
@@ -255,7 +252,6 @@ impl World {
     fn pause(&mut self, victim: MachineId, until: Micros) {
         let machine = &mut self.truth.machines[victim.0];
         machine.paused_until = machine.paused_until.max(until);
-        self.truth.healed = self.truth.healed.max(until);
         self.tell(&Happening::Paused(victim));
     }
 
@@ -334,7 +330,6 @@ impl World {
         core.sort_unstable();
         self.truth.core = core.clone();
         self.truth.faulty = false;
-        self.truth.healed = now;
         for id in core {
             self.start(id);
         }

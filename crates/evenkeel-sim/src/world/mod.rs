@@ -126,7 +126,6 @@ impl World {
             machines: Vec::new(),
             batches: Default::default(),
             faulty: true,
-            healed: Micros::ZERO,
             last_ended: Micros::ZERO,
             core: Vec::new(),
         };

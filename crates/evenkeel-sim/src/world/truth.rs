@@ -116,8 +116,6 @@ pub struct Truth {
     pub batches: BTreeMap<BatchId, BatchTruth>,
     /// Faults are still let loose.
     pub faulty: bool,
-    /// When the last fault ended that could make nodes differ.
-    pub healed: Micros,
     /// When a process ended well for the last time.
     pub last_ended: Micros,
     /// Machines that the second phase is asked of.
