@@ -163,11 +163,15 @@ impl State {
                 Ok(())
             }
             Change::Cancelled(batch) => {
-                self.cancelled.insert(batch);
+                if self.cancelled.insert(batch) {
+                    self.digest.toggle_cancelled(batch);
+                }
                 Ok(())
             }
             Change::Draining(origin) => {
-                self.draining.insert(origin);
+                if self.draining.insert(origin) {
+                    self.digest.toggle_draining(origin);
+                }
                 Ok(())
             }
         }
@@ -215,6 +219,7 @@ impl State {
         let id = batch.id;
         if let Place::Vacant(place) = self.batches.entry(id) {
             let documents = batch.documents;
+            self.digest.toggle_batch(id);
             let segments = vec![None; batch.segments() as usize];
             let description = Arc::new(batch);
             place.insert(BatchState { description, segments, tally: Tally::default(), open_by_node: BTreeMap::new() });
@@ -262,6 +267,7 @@ impl State {
         for (place, slot) in slots.iter().enumerate() {
             let doc = DocId { batch, number: DocNumber(first + place as u32) };
             state.tally.known += 1;
+            self.digest.toggle_entry(doc, &self.nodes.entry(*slot));
             match slot.outcome() {
                 Some(outcome) => {
                     *state.tally.of(outcome) += 1;
@@ -313,6 +319,8 @@ impl State {
         }
         let shift = Shift { doc, length: segment.length(place), before: Some(before), after: slot };
         segment.set(place, slot);
+        self.digest.toggle_entry(doc, &self.nodes.entry(before));
+        self.digest.toggle_entry(doc, &self.nodes.entry(slot));
         match before.outcome() {
             Some(outcome) => *batch.tally.of(outcome) -= 1,
             None => {

@@ -4,6 +4,7 @@
 //! nothing: what an owner, a donor or an heir may write is the business of [`crate::node`].
 
 mod apply;
+mod digest;
 mod early;
 mod segment;
 mod slot;
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use apply::{Malformed, Shift};
+use digest::Digest;
 use early::Early;
 use segment::Segment;
 use slot::NodeTable;
@@ -100,6 +102,7 @@ pub struct State {
     running: BTreeMap<DocId, (Epoch, NodeIndex)>,
     /// Changes that arrived before the batch or segment they speak of.
     early: Early,
+    digest: Digest,
     /// Documents allocated to each node that have no outcome, over all batches.
     open_by_node: BTreeMap<NodeIndex, u64>,
 }
@@ -115,6 +118,7 @@ impl State {
             tries: BTreeMap::new(),
             running: BTreeMap::new(),
             early: Early::default(),
+            digest: Digest::default(),
             open_by_node: BTreeMap::new(),
         }
     }
@@ -122,6 +126,12 @@ impl State {
     /// Whether changes may speak of this node: there is room for so many that it fails only for nodes that are made up.
     pub fn can_name(&mut self, node: NodeId) -> bool {
         self.nodes.intern(node).is_some()
+    }
+
+    /// One number for everything that nodes must come to agree on: where documents stand, and what is cancelled or to leave.
+    /// Equal states have equal digests.
+    pub fn digest(&self) -> u64 {
+        self.digest.value()
     }
 
     /// All batches, by id.

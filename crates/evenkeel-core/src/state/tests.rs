@@ -87,6 +87,7 @@ struct Seen {
     running: BTreeMap<DocId, NodeId>,
     settings: (BTreeSet<BatchId>, BTreeSet<Origin>),
     owners: BTreeMap<NodeId, u64>,
+    digest: u64,
 }
 
 fn seen(state: &State) -> Seen {
@@ -101,6 +102,7 @@ fn seen(state: &State) -> Seen {
         running: all.filter_map(|doc| Some((doc, state.running(doc)?))).collect(),
         settings: (state.cancelled.clone(), state.draining.clone()),
         owners: open(&mut state.owners()),
+        digest: state.digest(),
     }
 }
 
