@@ -25,12 +25,18 @@ pub fn draw(seed: u64) -> Options {
     }
     // A cautious minority waits for ever, as it should: it has to be the whole cluster that is healed.
     let whole = cluster.partition == Partition::Cautious || dice.below(2) == 0;
+    let faults = draw_faults(nodes, &mut dice);
+    if cluster.partition == Partition::Cautious && !faults.amnesia.is_never() {
+        // Who comes back as somebody else is never seen again: those who wait for a majority of the old must give up.
+        cluster.minority_delay.get_or_insert(Micros::from_secs(20).into());
+    }
+    let faulty = Micros::from_secs(dice.between(20, 120));
     Options {
         cluster,
         work,
-        faults: draw_faults(nodes, &mut dice),
+        faults,
         phases: Phases {
-            faults: Micros::from_secs(dice.between(20, 120)).into(),
+            faults: faulty.into(),
             liveness: Micros::from_secs(3_600).into(),
             core: if whole { Ratio::new(1, 1) } else { Ratio::new(2, 3) },
         },

@@ -46,8 +46,7 @@ type Handshake = (NodeId, OfferId);
 /// See above.
 #[derive(Debug, Default)]
 pub(super) struct Levelling {
-    /// Under one number each run of a donor may make one.
-    offers: BTreeMap<Handshake, Vec<Offer>>,
+    offers: BTreeMap<Handshake, Offer>,
     granted: BTreeMap<MachineId, BTreeMap<Handshake, Granted>>,
     swept: Micros,
     submitted: Micros,
@@ -59,10 +58,9 @@ impl Levelling {
         if self.swept + REMEMBERED < offer.at {
             self.swept = offer.at;
             let oldest = offer.at.since(REMEMBERED);
-            self.offers.values_mut().for_each(|offers| offers.retain(|offer| offer.at >= oldest));
-            self.offers.retain(|_, offers| !offers.is_empty());
+            self.offers.retain(|_, offer| offer.at >= oldest);
         }
-        self.offers.entry(handshake).or_default().push(offer);
+        self.offers.insert(handshake, offer);
     }
 
     /// A receiver grants. The last of the documents must be better off there, what else waits there and what else was
@@ -77,25 +75,25 @@ impl Levelling {
         let under_way = self.granted.entry(step.machine).or_default();
         under_way.retain(|_, granted| granted.until > truth.now);
         let before: f64 = under_way.values().map(|granted| granted.weight).sum();
-        let offers = self.offers.get(&handshake).map_or(&[][..], Vec::as_slice);
+        // Of an earlier run of the donor, or of one whose numbers are the same: not known what was offered.
+        let Some(offer) =
+            self.offers.get(&handshake).filter(|offer| places.iter().all(|place| *place < offer.weights.len()))
+        else {
+            return Ok(());
+        };
         let capacity = node.standing().capacity();
-        let mut broken = None;
-        for offer in offers {
-            if !nominal(capacity, machine) || !nominal(offer.capacity, truth.machine(MachineId::of(handshake.0))) {
-                return Ok(());
-            }
-            let weights = || places.iter().filter_map(|place| offer.weights.get(*place)).copied();
-            let (sum, longest) = (weights().sum::<f64>(), weights().fold(0.0, f64::max));
-            let until = truth.now + truth.options.cluster.gossip_interval.0;
-            under_way.insert(handshake, Granted { weight: sum, until });
-            let here = (node.waiting_work() + before + sum) / capacity;
-            let there = (offer.work - sum + longest) / offer.capacity;
-            if here <= there * (1.0 + 3.0 * NEARLY) {
-                return Ok(());
-            }
-            broken = Some((here, there));
+        if !nominal(capacity, machine) || !nominal(offer.capacity, truth.machine(MachineId::of(handshake.0))) {
+            return Ok(());
         }
-        let Some((here, there)) = broken else { return Ok(()) };
+        let weights = || places.iter().map(|place| offer.weights[*place]);
+        let (sum, longest) = (weights().sum::<f64>(), weights().fold(0.0, f64::max));
+        let until = truth.now + truth.options.cluster.gossip_interval.0;
+        under_way.insert(handshake, Granted { weight: sum, until });
+        let here = (node.waiting_work() + before + sum) / capacity;
+        let there = (offer.work - sum + longest) / offer.capacity;
+        if here <= there * (1.0 + 3.0 * NEARLY) {
+            return Ok(());
+        }
         let what = format!(
             "{} grants {} documents to {}, and stands at a level of {here:.3} with them; that one, with the last of them, \
              would stand at {there:.3}",
@@ -199,7 +197,12 @@ impl Checker for Levelling {
     fn happening(&mut self, happening: &Happening, truth: &Truth) -> Result<(), Broken> {
         match happening {
             Happening::Submitted(_) => self.submitted = truth.now,
-            Happening::Crashed { machine, .. } => drop(self.granted.remove(machine)),
+            Happening::Crashed { machine, .. } => {
+                self.granted.remove(machine);
+                // The next run begins again with the first number.
+                let donor = truth.machine(*machine).identity();
+                self.offers.retain(|(node, _), _| *node != donor);
+            }
             _ => {}
         }
         Ok(())

@@ -1,8 +1,9 @@
 //! L6: documents that take their nodes with them are given up after so many deaths, and never stop the others.
 //!
 //! That the others end is S1. Here: each such document of a batch that was promised ends as failed, or cancelled, and takes
-//! no more nodes with it than are to be counted. The first owner that dies within a gossip interval of the start is not
-//! counted by the protocol; and where messages may be lost, what is counted may be.
+//! not many more nodes with it than are to be counted. The first owner that dies within a gossip interval of the start is
+//! not counted by the protocol. Each later count is told to one other node at once; where messages are lost, or that one
+//! dies too, it is forgotten: so the number is not judged where there are more such documents than nodes.
 
 use evenkeel_core::change::Outcome;
 use evenkeel_core::ids::{DocId, DocNumber};
@@ -19,8 +20,10 @@ impl Checker for Poison {
     }
 
     fn end(&mut self, truth: &Truth) -> Result<(), Broken> {
-        let limit = truth.options.cluster.crash_limit + 1;
-        let reliable = truth.options.faults.is_reliable();
+        let poisonous = truth.batches.values().flat_map(|batch| &batch.documents);
+        let poisonous = poisonous.filter(|document| document.fate == Fate::Poison).count();
+        let limit = 2 * (truth.options.cluster.crash_limit + 1);
+        let reliable = truth.options.faults.is_reliable() && poisonous <= truth.options.cluster.nodes;
         for (id, batch) in truth.batches.iter().filter(|(_, batch)| batch.acknowledged.is_some()) {
             let poison = (0..).zip(&batch.documents).filter(|(_, document)| document.fate == Fate::Poison);
             for (number, document) in poison {
