@@ -2,7 +2,7 @@
 //! that an owner died while it ran there, truly or in the eyes of an heir. Without faults: exactly once.
 //!
 //! Two bounds. Where nobody is held dead wrongly, only the death of an owner while the document ran there excuses another
-//! start. From the first pause, cut, deafness or wrong takeover on, two may rightly hold a document for theirs, and run it
+//! start. From the first pause, cut, deafness or wrong takeover on, and where messages are lost, two may rightly hold a document for theirs, and run it
 //! whenever they come to it; but one of them has claimed it as heir, or as one who came back. So then each claim of
 //! that document, and nothing else, excuses one start.
 
@@ -94,7 +94,8 @@ impl Checker for Duplicates {
                     let starts = document.starts + 1;
                     let deaths = self.deaths.get(&claim.doc).copied().unwrap_or(0);
                     let claims = self.claims.get(&claim.doc).map_or(0, |claims| claims.len() as u32);
-                    let (excuses, which) = if self.disturbed {
+                    let disturbed = self.disturbed || !truth.options.faults.loss.is_never();
+                    let (excuses, which) = if disturbed {
                         (claims.max(deaths), "claims of it by heirs")
                     } else {
                         (deaths, "deaths of an owner while it ran")
