@@ -13,8 +13,10 @@ use crate::options::Options;
 use crate::trace::{Subject, Trace};
 use crate::world::{Truth, World};
 
-/// Gossip intervals for which a world goes on when all has ended, so that everybody hears of it.
+/// How long a world goes on when all has ended, so that everybody hears of it: so many gossip intervals, and so long at least,
+/// as nodes whose states differ though their logs do not wait that out for two seconds.
 const QUIET: u64 = 40;
+const QUIET_TIME: Micros = Micros::from_secs(6);
 
 /// Events between two looks at whether all has ended.
 const LOOK: u64 = 64;
@@ -158,7 +160,7 @@ pub fn simulate(options: &Options, seed: u64, subject: Subject, checkers: Checke
 fn to_the_end(world: &mut World) -> Result<(), Violation> {
     let phases = &world.truth.options.phases;
     let patience = phases.liveness.0;
-    let quiet = world.truth.options.cluster.gossip_interval.0.times(QUIET);
+    let quiet = world.truth.options.cluster.gossip_interval.0.times(QUIET).max(QUIET_TIME);
     let mut until = phases.faults.0 + patience;
     let mut finished = false;
     let mut ended = 0;
