@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use evenkeel_core::Node;
 use evenkeel_core::ids::{DocId, Epoch, NodeId};
@@ -11,6 +11,7 @@ use evenkeel_net::records::ResultRecord;
 use evenkeel_net::{Network, PutResults};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::engine::{Order, Orders};
 use super::repair::{Occasion, Plan};
