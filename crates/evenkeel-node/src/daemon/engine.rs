@@ -41,8 +41,10 @@ pub(super) enum Order {
     Copied { doc: DocId, epoch: Epoch, to: NodeId, success: bool },
     /// A result that nobody could take, this node included, is to be tried again.
     Homeless { doc: DocId, epoch: Epoch },
-    /// The copies that were missing have been made, or not.
-    Repaired,
+    /// The copies that were missing have been made: all of them, or not.
+    Repaired { all: bool },
+    /// Something has had too few copies for a while.
+    Scarce,
     /// Take a batch; the number of nodes that have it is the answer.
     Submit { batch: Batch, lengths: Vec<Length>, reply: oneshot::Sender<usize> },
     /// Answer a question about the state.
@@ -158,7 +160,8 @@ impl Engine {
                     self.step(input, out);
                 }
             }
-            Order::Repaired => self.copies.repaired(&self.node),
+            Order::Repaired { all } => self.copies.repaired(all, &self.node),
+            Order::Scarce => self.copies.scarce(&self.node),
             Order::Homeless { doc, epoch } => {
                 if let Some(record) = self.copies.again(doc, epoch, &self.node) {
                     self.kept(&record, out);
