@@ -1,4 +1,5 @@
-//! Tests of the whole: real processes of the real program, real sockets, and nothing that knows their inside.
+//! Tests of the whole: real processes of the real program, real sockets, and nothing that knows their inside. (Daemons
+//! in simulated worlds, whose inside is known, are in `src/bin/full-stack`.)
 //!
 //! This library is their harness. It panics when the world does not do as it should: a test has nothing better to do
 //! then, and a [`Cluster`] that is dropped in a panic shows what its nodes logged.

@@ -1,6 +1,8 @@
 //! Waiting for a condition instead of for a time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Time between two looks at a condition.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -1,6 +1,6 @@
 //! The one QUIC endpoint of a node, and its limits.
 //!
-//! Its driver, and those of all its connections, run on the network's own thread, wherever a connection is begun.
+//! Its driver, and those of all its connections, run on the network's own runtime, wherever a connection is begun.
 
 use std::fmt;
 use std::future::Future;
@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 
 use crate::config::NetworkConfig;
 use crate::error::StartError;
+use crate::ground::Ground;
 use crate::refusals::Refusals;
 use crate::socket::{ConnectionIds, QUIC_VERSION, WatchedSocket};
 use crate::tls::Tls;
@@ -55,12 +56,16 @@ pub(crate) fn bind(listen: SocketAddr) -> Result<UdpSocket, StartError> {
     Ok(socket)
 }
 
-/// Opens the endpoint on a bound socket, with its drivers on the runtime of `net`.
+/// A bound socket as QUIC wants it, served by the runtime of `net`.
+pub(crate) fn wrap(socket: UdpSocket, net: &Handle) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+    NetRuntime(net.clone()).wrap_udp_socket(socket)
+}
+
+/// Opens the endpoint, with its drivers on the runtime of the ground.
 pub(crate) fn open(
     config: &NetworkConfig,
-    socket: UdpSocket,
+    ground: &Ground,
     tls: &Tls,
-    net: &Handle,
     counters: &Arc<Counters>,
     refusals: &Arc<Refusals>,
 ) -> Result<Endpoint, StartError> {
@@ -82,9 +87,8 @@ pub(crate) fn open(
     // Nodes do not roam: an address that changes under a connection is a forgery, or a new connection's business.
     server.migration(false);
 
-    let runtime = Arc::new(NetRuntime(net.clone()));
-    let inner = runtime.wrap_udp_socket(socket).map_err(failed)?;
-    let socket = WatchedSocket { inner, ids, counters: counters.clone(), refusals: refusals.clone() };
+    let runtime = Arc::new(NetRuntime(ground.runtime.clone()));
+    let socket = WatchedSocket::new(ground.socket.clone(), ids, counters.clone(), refusals.clone());
     Endpoint::new_with_abstract_socket(endpoint, Some(server), Arc::new(socket), runtime).map_err(failed)
 }
 
@@ -140,7 +144,7 @@ impl HmacKey for ResetKey {
     }
 }
 
-/// Runs quinn's tasks on the network's thread, whichever thread asks for them.
+/// Runs quinn's tasks on the network's runtime, whichever thread asks for them.
 struct NetRuntime(Handle);
 
 impl fmt::Debug for NetRuntime {

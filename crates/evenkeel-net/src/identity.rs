@@ -38,8 +38,9 @@ pub struct NodeKey(KeyPair);
 impl NodeKey {
     /// Makes a new key.
     pub fn generate() -> Result<NodeKey, KeyError> {
-        let key = KeyPair::generate_for(&PKCS_ED25519).map_err(|error| KeyError::Generate(error.to_string()))?;
-        Ok(NodeKey(key))
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *seed).map_err(|error| KeyError::Generate(error.to_string()))?;
+        key_of_seed(&seed).map(NodeKey).map_err(|error| KeyError::Generate(error.to_string()))
     }
 
     /// Reads the key from a file; if there is none, makes a key and writes it there, for its owner's eyes only.
@@ -108,6 +109,12 @@ impl fmt::Debug for NodeKey {
     }
 }
 
+/// The Ed25519 key that 32 bytes stand for.
+fn key_of_seed(seed: &[u8; 32]) -> Result<KeyPair, rcgen::Error> {
+    let der = Zeroizing::new([&PKCS8_ED25519[..], seed].concat());
+    KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(der.as_slice()), &PKCS_ED25519)
+}
+
 fn node_id_of(public_key: &[u8]) -> NodeId {
     let hash = blake3::hash(public_key);
     let mut id = [0; 16];
@@ -140,8 +147,7 @@ impl Authority {
     }
 
     fn from_seed(seed: &[u8; 32], label: &str) -> Result<Authority, rcgen::Error> {
-        let der = Zeroizing::new([&PKCS8_ED25519[..], seed].concat());
-        let key = KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(der.as_slice()), &PKCS_ED25519)?;
+        let key = key_of_seed(seed)?;
         let mut params = params(&format!("evenkeel cluster {label}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];

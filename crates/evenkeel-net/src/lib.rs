@@ -12,6 +12,7 @@ pub mod error;
 mod frames;
 mod gossip;
 mod gossip_transport;
+mod ground;
 pub mod identity;
 mod lanes;
 pub mod members;

@@ -3,16 +3,16 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use evenkeel_core::docset::DocSet;
 use evenkeel_core::ids::{BatchId, DocId, NodeId};
 use evenkeel_core::load::Load;
 use evenkeel_core::message::Message;
-use quinn::Endpoint;
+use quinn::{AsyncUdpSocket, Endpoint};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use crate::answer::Answerer;
 use crate::ask::Asker;
@@ -21,6 +21,7 @@ use crate::endpoint;
 use crate::error::{RequestError, StartError};
 use crate::gossip::{Gossip, GossipChannels, MAX_GENERATION};
 use crate::gossip_transport::GossipTransport;
+use crate::ground::{Ended, Ground};
 use crate::lanes::Lanes;
 use crate::members::Members;
 use crate::peers::{CLOSE_LEAVING, Peers};
@@ -53,30 +54,44 @@ struct Running {
     counters: Arc<Counters>,
     refusals: Arc<Refusals>,
     endpoint: Endpoint,
-    thread: Mutex<Option<NetThread>>,
+    main: Mutex<Option<Main>>,
 }
 
-/// The network's own thread. Gossip must go on, and packets be answered, whatever the rest of the program is busy with.
-struct NetThread {
+/// The task from which all others of the network come.
+struct Main {
     leave: oneshot::Sender<oneshot::Sender<()>>,
     stop: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
+    ended: Ended,
 }
 
 impl Network {
     /// Starts the network. Must be called within a tokio runtime; the service is called there.
     pub async fn start(config: NetworkConfig, service: Arc<dyn Service>) -> Result<Network, StartError> {
         check(&config)?;
-        let socket = endpoint::bind(config.listen)?;
-        let local = socket.local_addr().map_err(|source| StartError::Bind { listen: config.listen, source })?;
+        let ground = Ground::of_the_system(config.listen)?;
+        Network::open(config, service, ground).await
+    }
+
+    /// Starts the network on a socket that is not the system's, and on the runtime that this is called in: a simulated
+    /// host has one, whose time is the simulation's. Where `config.listen` is any address, `config.advertise` must say
+    /// what the others are to dial, since the system cannot be asked for it.
+    pub async fn start_on(
+        socket: Arc<dyn AsyncUdpSocket>,
+        config: NetworkConfig,
+        service: Arc<dyn Service>,
+    ) -> Result<Network, StartError> {
+        check(&config)?;
+        Network::open(config, service, Ground::here(socket)).await
+    }
+
+    async fn open(config: NetworkConfig, service: Arc<dyn Service>, ground: Ground) -> Result<Network, StartError> {
+        let local = ground.socket.local_addr().map_err(|source| StartError::Bind { listen: config.listen, source })?;
         let advertised = advertised(&config, local).await?;
         let tls = Tls::new(&config.key, config.keyring.as_ref())?;
 
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
-        let net = runtime.handle().clone();
         let counters = Arc::new(Counters::default());
         let refusals = Arc::new(Refusals::default());
-        let endpoint = endpoint::open(&config, socket, &tls, &net, &counters, &refusals)?;
+        let endpoint = endpoint::open(&config, &ground, &tls, &counters, &refusals)?;
 
         let node = config.key.node_id();
         let (members_out, members) = watch::channel(Arc::default());
@@ -113,28 +128,22 @@ impl Network {
         let (stop, stopped) = oneshot::channel();
         let accepting = peers.clone();
         let seeds = config.seeds.clone();
-        let main = async move {
-            tokio::spawn(accepting.clone().accept());
-            tokio::spawn(async move {
+        let ended = ground.run(async move {
+            // They end with it, wherever it runs.
+            let mut tasks = JoinSet::new();
+            tasks.spawn(accepting.clone().accept());
+            tasks.spawn(async move {
                 while let Some(link) = arrived.recv().await {
                     tokio::spawn(inbound.clone().listen(link, accepting.clone()));
                 }
             });
             for seed in seeds {
-                tokio::spawn(pursuit.clone().run(seed));
+                tasks.spawn(pursuit.clone().run(seed));
             }
-            tokio::spawn(gossip.run(leaving));
+            tasks.spawn(gossip.run(leaving));
             // An error means that the last handle was dropped: the network stops then as well.
             let _ = stopped.await;
-        };
-        let thread = std::thread::Builder::new()
-            .name("evenkeel-net".to_owned())
-            .spawn(move || {
-                runtime.block_on(main);
-                // The system may take minutes over the name of a seed. Nobody waits for the answer any more.
-                runtime.shutdown_background();
-            })
-            .map_err(StartError::Thread)?;
+        })?;
 
         tracing::info!(%node, listen = %local, advertise = %advertised, "network started");
         let lanes = Lanes::new(peers.clone(), counters.clone(), Handle::current());
@@ -150,7 +159,7 @@ impl Network {
             counters,
             refusals,
             endpoint,
-            thread: Mutex::new(Some(NetThread { leave, stop, thread })),
+            main: Mutex::new(Some(Main { leave, stop, ended })),
         })))
     }
 
@@ -240,18 +249,17 @@ impl Network {
 
     /// Leaves the cluster: tells the others, so that they need not find out, and closes all connections.
     pub async fn shutdown(&self) {
-        let Some(net) = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let Some(main) = self.0.main.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let (done, told) = oneshot::channel();
-        if net.leave.send(done).is_ok() {
+        if main.leave.send(done).is_ok() {
             // An error means that gossip has ended, and that there is nobody to tell.
             let _ = told.await;
         }
         self.0.endpoint.close(CLOSE_LEAVING, b"leaving");
         // Peers that do not answer find out by themselves.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.0.endpoint.wait_idle()).await;
-        drop(net.stop);
-        // Joined elsewhere, so that this runtime is not held up. An error means that it panicked, which has been said.
-        let _ = tokio::task::spawn_blocking(move || net.thread.join()).await;
+        drop(main.stop);
+        main.ended.wait().await;
     }
 }
 

@@ -2,13 +2,16 @@
 //!
 //! QUIC drops such datagrams without a word; an operator whose load balancer probes the port, or whose two clusters
 //! share one, wants to know. A datagram of an established connection begins with a connection id that this node made:
-//! those carry a keyed check, so that others can be told from them.
+//! those carry a keyed check, so that others can be told from them. A peer that has restarted does not know our
+//! connection to it any more, and says so in a datagram that looks like noise: from those that have used an id of ours,
+//! noise is no news.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,6 +27,25 @@ const ID: usize = 8;
 
 /// The version that long headers must carry: QUIC 1; 0 stands for the negotiation of one.
 pub(crate) const QUIC_VERSION: u32 = 1;
+
+/// The smallest datagram by which a peer can tell that it does not know a connection (RFC 9000, 10.3).
+const SHORTEST_RESET: usize = 21;
+
+/// Most addresses that are remembered as peers'. There are a few hundred at most, unless somebody plays with them.
+const MOST_ACQUAINTED: usize = 4096;
+
+/// What a datagram is, by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Of an established connection: it has an id that this node made.
+    Established,
+    /// Of a handshake, in a version that is spoken here.
+    Handshake,
+    /// A peer may have said so that it does not know a connection, and anybody may have said anything.
+    Noise,
+    /// Not QUIC.
+    Foreign,
+}
 
 /// Makes connection ids that can be recognised.
 #[derive(Clone)]
@@ -45,16 +67,17 @@ impl ConnectionIds {
         [bytes[0], bytes[1], bytes[2], bytes[3]]
     }
 
-    /// Whether a datagram is plausibly QUIC: a long header of the right version, or one of our connection ids.
-    fn recognise(&self, datagram: &[u8]) -> bool {
-        let Some(first) = datagram.first() else { return false };
+    fn tell(&self, datagram: &[u8]) -> Kind {
+        let Some(first) = datagram.first() else { return Kind::Foreign };
         if first & 0x80 != 0 {
             let version = datagram.get(1..5).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
-            return version.is_some_and(|version| version == QUIC_VERSION || version == 0);
+            let spoken = version.is_some_and(|version| version == QUIC_VERSION || version == 0);
+            return if spoken { Kind::Handshake } else { Kind::Foreign };
         }
         match datagram.get(1..=ID) {
-            Some(id) => self.check(&id[..SERIAL])[..] == id[SERIAL..],
-            None => false,
+            Some(id) if self.check(&id[..SERIAL])[..] == id[SERIAL..] => Kind::Established,
+            Some(_) if first & 0x40 != 0 && datagram.len() >= SHORTEST_RESET => Kind::Noise,
+            _ => Kind::Foreign,
         }
     }
 }
@@ -80,10 +103,54 @@ impl ConnectionIdGenerator for ConnectionIds {
 
 /// A UDP socket, watched.
 pub(crate) struct WatchedSocket {
-    pub(crate) inner: Arc<dyn AsyncUdpSocket>,
-    pub(crate) ids: ConnectionIds,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) refusals: Arc<Refusals>,
+    inner: Arc<dyn AsyncUdpSocket>,
+    counters: Arc<Counters>,
+    watch: Watch,
+}
+
+impl WatchedSocket {
+    pub(crate) fn new(
+        inner: Arc<dyn AsyncUdpSocket>,
+        ids: ConnectionIds,
+        counters: Arc<Counters>,
+        refusals: Arc<Refusals>,
+    ) -> WatchedSocket {
+        WatchedSocket { inner, counters, watch: Watch { ids, refusals, acquainted: Mutex::default() } }
+    }
+}
+
+/// Names those who send what is not QUIC.
+struct Watch {
+    ids: ConnectionIds,
+    refusals: Arc<Refusals>,
+    acquainted: Mutex<Acquainted>,
+}
+
+/// Addresses that have used a connection id of ours: they are peers'.
+#[derive(Default)]
+struct Acquainted(BTreeSet<SocketAddr>);
+
+impl Acquainted {
+    fn note(&mut self, address: SocketAddr) {
+        if self.0.len() >= MOST_ACQUAINTED && !self.0.contains(&address) {
+            self.0.clear();
+        }
+        self.0.insert(address);
+    }
+}
+
+impl Watch {
+    fn arrived(&self, from: SocketAddr, datagram: &[u8]) {
+        let acquainted = || self.acquainted.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.ids.tell(datagram) {
+            Kind::Established => acquainted().note(from),
+            Kind::Handshake => {}
+            Kind::Noise if acquainted().0.contains(&from) => {}
+            Kind::Noise | Kind::Foreign => {
+                self.refusals.refuse(&from, &"it sent a datagram that is not of this protocol");
+            }
+        }
+    }
 }
 
 impl fmt::Debug for WatchedSocket {
@@ -113,10 +180,7 @@ impl AsyncUdpSocket for WatchedSocket {
         for (buffer, meta) in bufs.iter().zip(meta.iter()).take(received) {
             count(&self.counters.udp_bytes_in, meta.len);
             // Datagrams that arrive as one are of one sender: the first speaks for all.
-            let datagram = &buffer[..meta.len.min(meta.stride)];
-            if !self.ids.recognise(datagram) {
-                self.refusals.refuse(&meta.addr, &"it sent a datagram that is not of this protocol");
-            }
+            self.watch.arrived(meta.addr, &buffer[..meta.len.min(meta.stride)]);
         }
         Poll::Ready(Ok(received))
     }
@@ -152,17 +216,43 @@ mod tests {
         let made = [ids.generate_cid(), ids.generate_cid()];
         assert_ne!(made[0], made[1]);
         for id in made {
-            assert!(ids.recognise(&short_header(&id)));
-            assert!(!ConnectionIds::new([8; 32], 0).recognise(&short_header(&id)));
+            assert_eq!(ids.tell(&short_header(&id)), Kind::Established);
+            assert_eq!(ConnectionIds::new([8; 32], 0).tell(&short_header(&id)), Kind::Noise);
         }
     }
 
     #[test]
     fn what_is_not_quic_is_told_apart() {
         let ids = ConnectionIds::new([7; 32], 0);
-        for junk in [&b""[..], b"x", b"GET / HTTP/1.1\r\n\r\n", &[0xff; 64], &[0x40; 64]] {
-            assert!(!ids.recognise(junk), "{junk:?}");
+        for junk in [&b""[..], b"x", b"GET / HTTP/1.1\r\n", &[0xff; 64], &[0x00; 64]] {
+            assert_eq!(ids.tell(junk), Kind::Foreign, "{junk:?}");
         }
-        assert!(ids.recognise(&[&[0xc0, 0, 0, 0, 1], &[0; 1195][..]].concat()));
+        assert_eq!(ids.tell(&[&[0xc0, 0, 0, 0, 1], &[0; 1195][..]].concat()), Kind::Handshake);
+    }
+
+    #[test]
+    fn noise_is_refused_from_strangers_only() {
+        let mut ids = ConnectionIds::new([7; 32], 0);
+        let (ours, noise) = (short_header(&ids.generate_cid()), [0x40; 40]);
+        let refusals: Arc<Refusals> = Arc::default();
+        let watch = Watch { ids, refusals: refusals.clone(), acquainted: Mutex::default() };
+        let [peer, stranger] = [1, 2].map(|port| SocketAddr::from(([10, 0, 0, 1], port)));
+        watch.arrived(peer, &noise);
+        assert_eq!(refusals.total(), 1, "it is not known yet");
+        watch.arrived(peer, &ours);
+        watch.arrived(peer, &noise);
+        assert_eq!(refusals.total(), 1);
+        watch.arrived(stranger, &noise);
+        watch.arrived(peer, b"hello");
+        assert_eq!(refusals.total(), 3);
+    }
+
+    #[test]
+    fn however_many_come_few_are_remembered() {
+        let mut acquainted = Acquainted::default();
+        for port in 0..=MOST_ACQUAINTED as u16 {
+            acquainted.note(SocketAddr::from(([10, 0, 0, 1], port)));
+        }
+        assert_eq!(acquainted.0.len(), 1);
     }
 }

@@ -1,7 +1,9 @@
 //! A line that may be due many times a second, said at most twice a minute.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Time between two lines: a trouble that lasts stays in sight, and cannot fill a disk.
 const PAUSE: Duration = Duration::from_secs(30);

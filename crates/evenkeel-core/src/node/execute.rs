@@ -8,6 +8,7 @@ use crate::change::{Change, Outcome, Status};
 use crate::docset::DocSet;
 use crate::ids::{Attempt, BatchId, DocId, Epoch};
 use crate::outbox::{Claim, Event, Outbox, Verdict};
+use crate::state::{NodeIndex, Slot};
 use crate::units::{Length, Micros};
 
 /// Longest time between two attempts.
@@ -153,6 +154,11 @@ impl Node {
         }
         let closing = self.closing.remove(&doc).expect("looked up just now");
         self.end(doc, epoch, closing.outcome, out);
+        let ended_here = |slot: Slot| slot.outcome().is_some() && (slot.epoch, slot.node) == (epoch, NodeIndex::ME);
+        if !self.state.slot(doc).is_some_and(ended_here) {
+            // It has ended elsewhere meanwhile, and that end is kept.
+            self.counters.duplicates += 1;
+        }
     }
 
     /// Ends a document that this node owns and that has no process.
@@ -205,7 +211,7 @@ impl Node {
 
     /// Puts a document back among those that wait, if this node still owns it.
     pub(super) fn put_back(&mut self, doc: DocId) {
-        let owned = self.state.slot(doc).is_some_and(|slot| slot.is_owned_by(crate::state::NodeIndex::ME));
+        let owned = self.state.slot(doc).is_some_and(|slot| slot.is_owned_by(NodeIndex::ME));
         if owned && let Some(lengths) = self.state.lengths(doc.batch, doc.number.segment()) {
             self.backlog.insert(doc, lengths);
         }

@@ -75,6 +75,8 @@ impl Node {
                 }
             } else if shift.is_loss() {
                 self.lose(shift, out);
+            } else if shift.drops_own_end() {
+                self.counters.duplicates += 1;
             } else if let Some(before) = shift.before {
                 self.renew(shift.doc, before.epoch);
             }

@@ -11,7 +11,7 @@ use super::segment::Segment;
 use super::slot::{NodeIndex, Slot};
 use super::{BatchState, State, Tally};
 use crate::batch::Batch;
-use crate::change::{Change, Entries, Entry, Lengths, Status};
+use crate::change::{Change, Entries, Entry, Lengths, Outcome, Status};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, DocId, DocNumber, Epoch, NodeId, SEGMENT_DOCUMENTS, SegmentNumber};
 use crate::units::Length;
@@ -58,7 +58,7 @@ pub enum Malformed {
     TooEarly(BatchId),
 }
 
-/// A document that this node has come to own, or no longer owns.
+/// A document that this node has come to own, or no longer owns, or whose end here is no longer the one that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shift {
     /// The document.
@@ -80,6 +80,12 @@ impl Shift {
     /// This node still owns the document, or again, under another epoch.
     pub fn is_renewal(&self) -> bool {
         self.after.is_owned_by(NodeIndex::ME) && self.before.is_some_and(|slot| slot.is_owned_by(NodeIndex::ME))
+    }
+
+    /// The document had ended on this node, and another end of it is kept instead.
+    pub fn drops_own_end(&self) -> bool {
+        let ran = |slot: Slot| matches!(slot.outcome(), Some(Outcome::Done | Outcome::Failed));
+        self.before.is_some_and(|slot| slot.node == NodeIndex::ME && ran(slot))
     }
 
     /// This node no longer owns the document.
@@ -339,7 +345,7 @@ impl State {
                 *self.open_by_node.entry(slot.node).or_default() += 1;
             }
         }
-        if shift.is_gain() || shift.is_loss() || shift.is_renewal() {
+        if shift.is_gain() || shift.is_loss() || shift.is_renewal() || shift.drops_own_end() {
             shifts.push(shift);
         }
         true

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use evenkeel_core::Node;
 use evenkeel_core::ids::{DocId, Epoch, NodeId};
@@ -11,6 +11,7 @@ use evenkeel_net::records::ResultRecord;
 use evenkeel_net::{Network, PutResults};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::engine::{Order, Orders};
 use super::repair::{Occasion, Plan};
@@ -35,6 +36,10 @@ const DISTRUST: Duration = Duration::from_secs(10);
 
 /// Time after which a result that nobody could take is offered again.
 const HOMELESS: Duration = Duration::from_secs(1);
+
+/// Time after which copies that nobody took are offered again: longer than peers are passed over. Nobody need have come or
+/// gone meanwhile, as when this node could hear and not be heard.
+const SCARCE: Duration = Duration::from_secs(12);
 
 /// A result on its way to other nodes.
 struct Copying {
@@ -76,6 +81,8 @@ pub(super) struct Copies {
     repairing: Option<JoinHandle<()>>,
     /// The membership has changed since the repair under way was planned.
     repair_again: bool,
+    /// It will be looked whether there are too few copies of something.
+    scarce: bool,
 }
 
 impl Drop for Copies {
@@ -105,6 +112,7 @@ impl Copies {
             detours: Arc::default(),
             repairing: None,
             repair_again: false,
+            scarce: false,
         }
     }
 
@@ -145,6 +153,9 @@ impl Copies {
         let (doc, epoch) = (copying.record.doc, copying.record.epoch);
         if copying.missing == 0 {
             if !copying.holders().is_empty() {
+                if copying.holders().len() < self.plan.copies && !copying.failed.is_empty() {
+                    self.look_later();
+                }
                 return Some(copying.record);
             }
             let orders = self.orders.clone();
@@ -241,18 +252,38 @@ impl Copies {
             tracing::info!(items = repair.len(), "making copies of what has too few");
             let orders = self.orders.clone();
             self.repairing = Some(tokio::spawn(async move {
-                repair.run().await;
-                orders.send(Order::Repaired);
+                let all = repair.run().await;
+                orders.send(Order::Repaired { all });
             }));
         }
     }
 
     /// The repair under way is over.
-    pub(super) fn repaired(&mut self, node: &Node) {
+    pub(super) fn repaired(&mut self, all: bool, node: &Node) {
         self.repairing = None;
+        if !all {
+            self.look_later();
+        }
         if std::mem::take(&mut self.repair_again) {
             self.replenish(node);
         }
+    }
+
+    /// Something may have too few copies although nobody came or went.
+    fn look_later(&mut self) {
+        if !std::mem::replace(&mut self.scarce, true) {
+            let orders = self.orders.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(SCARCE).await;
+                orders.send(Order::Scarce);
+            });
+        }
+    }
+
+    /// Makes up for copies that nobody took when they were made.
+    pub(super) fn scarce(&mut self, node: &Node) {
+        self.scarce = false;
+        self.replenish(node);
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::copies::Copies;
 use super::news::News;
 use super::starter::Starter;
+use super::surroundings::Surroundings;
 use crate::process::Ended;
 
 /// Orders handled before effects are looked after and timers are looked at.
@@ -40,8 +41,10 @@ pub(super) enum Order {
     Copied { doc: DocId, epoch: Epoch, to: NodeId, success: bool },
     /// A result that nobody could take, this node included, is to be tried again.
     Homeless { doc: DocId, epoch: Epoch },
-    /// The copies that were missing have been made, or not.
-    Repaired,
+    /// The copies that were missing have been made: all of them, or not.
+    Repaired { all: bool },
+    /// Something has had too few copies for a while.
+    Scarce,
     /// Take a batch; the number of nodes that have it is the answer.
     Submit { batch: Batch, lengths: Vec<Length>, reply: oneshot::Sender<usize> },
     /// Answer a question about the state.
@@ -96,6 +99,7 @@ pub(super) struct Engine {
     pub(super) copies: Copies,
     pub(super) news: News,
     pub(super) signals: Signals,
+    pub(super) surroundings: Arc<dyn Surroundings>,
     pub(super) ended: BTreeMap<(DocId, Epoch), Ended>,
     pub(super) awaiting: BTreeMap<BatchId, oneshot::Sender<usize>>,
 }
@@ -156,7 +160,8 @@ impl Engine {
                     self.step(input, out);
                 }
             }
-            Order::Repaired => self.copies.repaired(&self.node),
+            Order::Repaired { all } => self.copies.repaired(all, &self.node),
+            Order::Scarce => self.copies.scarce(&self.node),
             Order::Homeless { doc, epoch } => {
                 if let Some(record) = self.copies.again(doc, epoch, &self.node) {
                     self.kept(&record, out);
@@ -181,7 +186,8 @@ impl Engine {
                 Effect::Start(claim) => kept.extend(self.starter.start(claim, &self.node).map(Follow::Input)),
                 Effect::Kill { doc, epoch } => kept.extend(self.starter.kill(doc, epoch).map(Follow::Input)),
                 Effect::Keep(verdict) => {
-                    let record = record(&self.node, &verdict, self.ended.remove(&(verdict.doc, verdict.epoch)));
+                    let ended = self.ended.remove(&(verdict.doc, verdict.epoch));
+                    let record = record(&self.node, &verdict, ended, self.surroundings.unix_micros());
                     if let Some(record) = self.copies.keep(record, &self.node) {
                         kept.push(Follow::Kept(record));
                     }
@@ -227,8 +233,8 @@ enum Follow {
     Kept(Arc<ResultRecord>),
 }
 
-/// The result that goes with a verdict.
-fn record(node: &Node, verdict: &Verdict, ended: Option<Ended>) -> ResultRecord {
+/// The result that goes with a verdict, at this time.
+fn record(node: &Node, verdict: &Verdict, ended: Option<Ended>, unix_micros: u64) -> ResultRecord {
     let Verdict { doc, epoch, attempt, outcome, poison } = verdict.clone();
     let blank = ResultRecord {
         doc,
@@ -237,7 +243,7 @@ fn record(node: &Node, verdict: &Verdict, ended: Option<Ended>) -> ResultRecord 
         node: node.me().node,
         outcome,
         exit: if poison { Exit::Poison } else { Exit::NotStarted("its process left no trace".to_owned()) },
-        started_unix_micros: super::unix_micros(),
+        started_unix_micros: unix_micros,
         wall_micros: 0,
         user_micros: 0,
         system_micros: 0,

@@ -10,6 +10,7 @@ mod repair;
 mod service;
 mod starter;
 mod status;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -19,7 +20,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context;
 use evenkeel_core::batch::BatchOptions;
@@ -31,12 +32,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+pub use surroundings::{OnEnd, Surroundings, ThisMachine};
 pub use upload::Submission;
 
 use crate::api::types::{ErrorCode, Problem};
 use crate::api::{ApiSettings, EventLog, Token};
 use crate::config::Config;
-use crate::process::{self, Executor};
+use crate::process::{self, Execute};
 use crate::store::{Health, Payloads, Results};
 use copies::Copies;
 use engine::{Engine, Orders, Signals};
@@ -84,7 +86,8 @@ pub struct Inner {
     payloads: Arc<Payloads>,
     results: Arc<Results>,
     health: Arc<Health>,
-    executor: Arc<Executor>,
+    executor: Arc<dyn Execute>,
+    surroundings: Arc<dyn Surroundings>,
     plan: Plan,
     events: Arc<EventLog>,
     figures: Arc<Mutex<Figures>>,
@@ -146,12 +149,20 @@ struct Tasks {
 }
 
 impl Daemon {
-    /// Starts a node.
+    /// Starts a node on this machine.
     ///
     /// # Errors
     /// If a port is in use, the data directory cannot be written, or anything else it needs is not to be had; nothing is
     /// left running.
     pub async fn start(options: Options) -> anyhow::Result<Daemon> {
+        Daemon::start_in(options, Arc::new(ThisMachine)).await
+    }
+
+    /// Starts a node in the surroundings of a simulation.
+    ///
+    /// # Errors
+    /// As for [`Daemon::start`].
+    pub async fn start_in(options: Options, surroundings: Arc<dyn Surroundings>) -> anyhow::Result<Daemon> {
         let Options { config, keyring, token, http, keep_identity, outcomes, guardian } = options;
         let data_dir = config.node.data_dir_or_default();
         let home = Home::take(data_dir.clone()).await?;
@@ -159,7 +170,7 @@ impl Daemon {
         // Without a seed there is nobody to catch up with: whoever comes, comes by himself.
         let returning = keep_identity && key_file.exists();
         let key = if keep_identity { NodeKey::load_or_create(&key_file)? } else { NodeKey::generate()? };
-        let now = unix_micros() / 1000;
+        let now = surroundings.unix_micros() / 1000;
         let generation = if keep_identity { home.generation(now)? } else { Generation(now) };
         let me = Origin { node: key.node_id(), generation };
         let store = || format!("cannot write to the data directory {}", data_dir.display());
@@ -187,7 +198,7 @@ impl Daemon {
         net.gossip_interval = config.gossip.interval;
         net.detection = config.gossip.detection;
         net.dead_node_grace = config.gossip.dead_node_grace;
-        let network = Network::start(net, Arc::new(service)).await?;
+        let network = surroundings.network(net, Arc::new(service)).await?;
 
         let on_end = orders.clone();
         let settings = process::Settings {
@@ -196,7 +207,8 @@ impl Daemon {
             guardian,
             ..process::Settings::default()
         };
-        let executor = Arc::new(Executor::start(settings, move |ended| on_end.send(engine::Order::Ended(ended)))?);
+        let executor =
+            surroundings.executor(settings, Box::new(move |ended| on_end.send(engine::Order::Ended(ended))))?;
 
         let events = EventLog::new(generation);
         let figures: Arc<Mutex<Figures>> = Arc::default();
@@ -217,6 +229,7 @@ impl Daemon {
             network: network.clone(),
             news: News::new(events.clone(), figures.clone()),
             signals: Signals { changed: changed_sender, leave: leave_sender, lag: lag_sender, outcomes },
+            surroundings: surroundings.clone(),
             ended: BTreeMap::new(),
             awaiting: BTreeMap::new(),
         };
@@ -234,6 +247,7 @@ impl Daemon {
             results,
             health,
             executor,
+            surroundings,
             plan,
             events,
             figures,
@@ -378,9 +392,7 @@ impl Daemon {
             engine.abort();
             let _ = engine.await;
         }
-        let executor = self.inner.executor.clone();
-        // Joined so that no process outlives the daemon. An error means that it panicked, which has been said.
-        let _ = tokio::task::spawn_blocking(move || executor.stop_all(STOP_GRACE)).await;
+        self.inner.executor.stop_all(STOP_GRACE).await;
         if let Some((stop, task)) = http {
             drop(stop);
             let _ = task.await;
@@ -395,9 +407,4 @@ async fn listen_http(address: SocketAddr) -> anyhow::Result<tokio::net::TcpListe
     tokio::net::TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address} (TCP, HTTP API); is another node running there? Choose another with --http")
     })
-}
-
-/// Microseconds since 1970 by this machine's clock.
-pub(crate) fn unix_micros() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
 }

@@ -12,13 +12,13 @@ use evenkeel_net::records::SegmentId;
 use evenkeel_net::{MAX_CAPTURE, Network};
 
 use super::engine::{Order, Orders, never_ran};
-use crate::process::{Executor, Job, Template};
+use crate::process::{Execute, Job, Template};
 use crate::seldom::Seldom;
 use crate::store::{Payloads, SegmentBytes};
 
 /// Starts processes for claims.
 pub(super) struct Starter {
-    executor: Arc<Executor>,
+    executor: Arc<dyn Execute>,
     network: Network,
     payloads: Arc<Payloads>,
     orders: Orders,
@@ -29,7 +29,12 @@ pub(super) struct Starter {
 }
 
 impl Starter {
-    pub(super) fn new(executor: Arc<Executor>, network: Network, payloads: Arc<Payloads>, orders: Orders) -> Starter {
+    pub(super) fn new(
+        executor: Arc<dyn Execute>,
+        network: Network,
+        payloads: Arc<Payloads>,
+        orders: Orders,
+    ) -> Starter {
         Starter {
             executor,
             network,

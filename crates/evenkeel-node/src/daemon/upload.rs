@@ -46,7 +46,7 @@ impl Submission {
         let batch = Batch {
             id: inner.new_batch_id(),
             submitter: inner.me.node,
-            submitted_unix_millis: super::unix_micros() / 1000,
+            submitted_unix_millis: inner.surroundings.unix_micros() / 1000,
             command,
             options,
             documents: 0,

@@ -12,6 +12,7 @@ mod attend;
 mod capture;
 mod document;
 mod environment;
+mod execute;
 mod feed;
 mod fields;
 mod files;
@@ -43,6 +44,7 @@ use self::guardian::Guardian;
 use self::pool::Pool;
 use self::running::Running;
 
+pub use self::execute::Execute;
 pub use self::files::raise_file_limit;
 pub use self::guardian::{GUARDIAN_ARGUMENT, guardian_command, guardian_main};
 pub use self::template::{RenderError, Rendered, Template, TemplateError};
@@ -218,14 +220,7 @@ impl Executor {
     /// Asks all documents to end, kills them after `grace`, and waits for that. From now on a document that is run ends
     /// at once as stopped. Returns how many have not been reported as ended: 0 unless the kernel holds one.
     pub fn stop_all(&self, grace: Duration) -> usize {
-        if !grace.is_zero() {
-            self.shared.running.stop_all(Signal::TERM);
-            if self.shared.running.wait_until_none(grace) == 0 {
-                return 0;
-            }
-        }
-        self.shared.running.stop_all(Signal::KILL);
-        self.shared.running.wait_until_none(KILL_WAIT)
+        self.shared.stop_all(grace)
     }
 
     /// Number of documents whose end has not been reported.
@@ -266,6 +261,17 @@ impl Shared {
             (self.on_end)(ended);
             self.running.reported();
         }
+    }
+
+    fn stop_all(&self, grace: Duration) -> usize {
+        if !grace.is_zero() {
+            self.running.stop_all(Signal::TERM);
+            if self.running.wait_until_none(grace) == 0 {
+                return 0;
+            }
+        }
+        self.running.stop_all(Signal::KILL);
+        self.running.wait_until_none(KILL_WAIT)
     }
 
     fn patience(&self, timeout: Option<Duration>) -> Patience {

@@ -133,6 +133,9 @@ fn a_node_that_was_cut_off_catches_up_before_it_goes_on() {
         world.finish(batch);
         assert_eq!(world.agreed(batch, Outcome::Done), 400, "seed {seed}");
         assert!(world.events.contains(&(3, Event::Settling)), "seed {seed}");
+        world.run_for(Micros::from_secs(2));
+        let counted: u64 = world.machines.iter().map(|machine| machine.node.counters().duplicates).sum();
+        assert_eq!(counted, u64::from(world.extra_starts()), "seed {seed}: on both sides to the end, or killed");
     }
 }
 

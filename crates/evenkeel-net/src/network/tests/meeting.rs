@@ -95,9 +95,9 @@ async fn silence_is_death_and_a_new_generation_a_new_life() {
     // Killed: nothing is said any more.
     let address = b.network.local_addr();
     let killed = Instant::now();
-    let thread = b.network.0.thread.lock().unwrap().take().unwrap();
-    drop(thread.stop);
-    thread.thread.join().unwrap();
+    let main = b.network.0.main.lock().unwrap().take().unwrap();
+    drop(main.stop);
+    main.ended.wait().await;
     a.sees_dead(id).await;
     let took = killed.elapsed();
     assert!(took > Duration::from_millis(900) && took < Duration::from_secs(3), "{took:?}");

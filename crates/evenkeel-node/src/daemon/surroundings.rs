@@ -1,0 +1,47 @@
+//! What a daemon finds around it: a network to stand on, processes, and a clock on the wall.
+//!
+//! A daemon that is put to use finds those of its machine. A simulated one finds what the simulation gives it, and is
+//! otherwise the same, line by line: whatever differs between the two is behind this trait.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use evenkeel_net::{Network, NetworkConfig, Service, StartError};
+
+use crate::process::{self, Ended, Execute, Executor};
+
+/// Told of every document that has ended.
+pub type OnEnd = Box<dyn Fn(Ended) + Send + Sync>;
+
+/// See above.
+#[async_trait]
+pub trait Surroundings: Send + Sync {
+    /// Starts the node's network. Called within the runtime on which the service is to be called.
+    async fn network(&self, config: NetworkConfig, service: Arc<dyn Service>) -> Result<Network, StartError>;
+
+    /// Starts what runs the node's documents.
+    fn executor(&self, settings: process::Settings, on_end: OnEnd) -> Result<Arc<dyn Execute>, process::StartError>;
+
+    /// Microseconds since 1970, by the clock that people look at. It may go back.
+    fn unix_micros(&self) -> u64;
+}
+
+/// The sockets, the processes and the clock of this machine.
+#[derive(Debug, Clone, Copy)]
+pub struct ThisMachine;
+
+#[async_trait]
+impl Surroundings for ThisMachine {
+    async fn network(&self, config: NetworkConfig, service: Arc<dyn Service>) -> Result<Network, StartError> {
+        Network::start(config, service).await
+    }
+
+    fn executor(&self, settings: process::Settings, on_end: OnEnd) -> Result<Arc<dyn Execute>, process::StartError> {
+        Ok(Arc::new(Executor::start(settings, on_end)?))
+    }
+
+    fn unix_micros(&self) -> u64 {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+    }
+}
