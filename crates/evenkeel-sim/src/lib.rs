@@ -10,6 +10,8 @@ pub mod counts;
 pub mod dice;
 pub mod fleet;
 pub mod options;
+pub mod plot;
+pub mod record;
 pub mod run;
 pub mod scenario;
 pub mod span;

@@ -7,7 +7,9 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::options::Options;
+use crate::record::{Passage, Pending, Seen, Wanted};
 use crate::run::Outcome;
+use crate::span::Span;
 use crate::swarm;
 
 /// A scenario.
@@ -74,6 +76,45 @@ pub struct Expectations {
     pub duplicates: Option<u64>,
     /// What must have been counted at least so often, by the names of the summary: it proves that a fault was there.
     pub at_least: BTreeMap<String, u64>,
+    /// Pending counts that the machines pass through.
+    pub pending: Vec<Pending>,
+}
+
+impl Expectations {
+    /// Whether pending counts can be as they are expected to be.
+    fn check(&self, world: Option<&Options>) -> Result<(), String> {
+        let Some(world) = world else {
+            let swarm =
+                "expect.pending: a swarm draws its machines; only of a [world] their pending counts can be told";
+            return if self.pending.is_empty() { Ok(()) } else { Err(swarm.to_owned()) };
+        };
+        let machines = world.cluster.nodes;
+        let documents: f64 = world.work.iter().map(|work| f64::from(work.documents) * f64::from(work.times)).sum();
+        let longest = world.phases.faults.0 + world.phases.liveness.0.times(1 + documents as u64);
+        let mut before = None;
+        for (place, Pending { are, within, at, .. }) in self.pending.iter().enumerate() {
+            let wrong = |what: String| Err(format!("expect.pending {place}: {what}"));
+            if are.len() != machines {
+                return wrong(format!("{} counts, but the world has {machines} machines", are.len()));
+            }
+            if let Some(count) = are.iter().chain([within]).find(|count| !(0.0..=1e9).contains(*count)) {
+                return wrong(format!("a count of documents is from 0 to 1000000000, not {count}"));
+            }
+            let least: f64 = are.iter().map(|count| (count - within).max(0.0).ceil()).sum();
+            if least > documents {
+                return wrong(format!("that is {least} documents at least, and the world has {documents}"));
+            }
+            let Some(at) = at else { continue };
+            if at.0 > longest {
+                return wrong(format!("at {at} the world has ended; it lasts no longer than {}", Span(longest)));
+            }
+            if let Some(before) = before.filter(|before| at < before) {
+                return wrong(format!("{at} is before {before}, the time of the one above it"));
+            }
+            before = Some(*at);
+        }
+        Ok(())
+    }
 }
 
 /// A file that is no scenario.
@@ -91,6 +132,7 @@ impl Scenario {
         if let Some(world) = &scenario.world {
             world.check().map_err(InvalidScenario)?;
         }
+        scenario.expect.check(scenario.world.as_ref()).map_err(InvalidScenario)?;
         Ok(scenario)
     }
 
@@ -104,10 +146,15 @@ impl Scenario {
         self.world.clone().unwrap_or_else(|| swarm::draw(seed))
     }
 
+    /// What must be recorded of a run to judge it, and to make pictures of it if there are to be any.
+    pub fn wanted(&self, pictures: bool) -> Wanted {
+        Wanted { pending: self.expect.pending.clone(), pictures }
+    }
+
     /// What of the expectations a run has not met.
     pub fn unmet(&self, outcome: &Outcome) -> Vec<String> {
         let mut unmet = Vec::new();
-        let Expectations { makespan, moves, duplicates, at_least } = &self.expect;
+        let Expectations { makespan, moves, duplicates, at_least, pending } = &self.expect;
         if let (Some(most), Some(ratio)) = (makespan, outcome.makespan_ratio())
             && ratio > *most
         {
@@ -133,7 +180,33 @@ impl Scenario {
                 });
             }
         }
+        if let Some(passage) = &outcome.recording.passage {
+            unmet.extend(pending.iter().zip(&passage.seen).filter_map(|(wanted, seen)| missed(wanted, seen, passage)));
+        }
         unmet
+    }
+}
+
+/// What was seen instead of the pending counts that were expected.
+fn missed(wanted: &Pending, seen: &Seen, passage: &Passage) -> Option<String> {
+    let counts = wanted.told();
+    let within = if wanted.within > 0.0 { format!(" within {}", wanted.within) } else { String::new() };
+    match (seen, wanted.at) {
+        (Seen::Met(_), _) => None,
+        (Seen::Missed(Some(state)), Some(at)) => {
+            Some(format!("at {at} the pending counts are {}, not {counts}{within}", state.told()))
+        }
+        (Seen::Missed(None), Some(at)) => {
+            Some(format!("the pending counts at {at} are not known: the world ended at {}", passage.end))
+        }
+        (Seen::Missed(Some(state)), None) => Some(format!(
+            "the pending counts never are {counts}{within}; they came nearest at {}: {}",
+            state.at,
+            state.told()
+        )),
+        (Seen::Missed(None), None) => Some(format!(
+            "the pending counts are not {counts}{within} after those expected before, which were not passed"
+        )),
     }
 }
 
@@ -157,5 +230,29 @@ mod tests {
         assert!(refused("why = 'x'\nseeds = '5..2'").contains("0..200"));
         assert!(refused("why = 'x'\nseeds = '1'\n[world.cluster]\nnodes = 0").contains("nodes"));
         assert!(refused("why = 'x'\nseeds = '1'\n[world.faults]\nloss = '3/2'").contains("1/100"));
+    }
+
+    #[test]
+    fn pending_counts_that_cannot_be_are_refused_with_the_place_and_the_reason() {
+        let refused = |pending: &str| {
+            let world = "[world.cluster]\nnodes = 2\n[[world.work]]\ndocuments = 10\n[world.phases]\nliveness = '1m'";
+            let text = format!("why = 'x'\nseeds = '1'\n{world}\n{pending}");
+            Scenario::parse(&text).expect_err(pending).to_string()
+        };
+        let one = |rest: &str| refused(&format!("[[expect.pending]]\n{rest}"));
+        assert!(one("are = [1, 2, 3]").contains("expect.pending 0: 3 counts, but the world has 2 machines"));
+        assert!(one("are = [-1, 2]").contains("not -1"));
+        assert!(one("are = [nan, 2]").contains("not NaN"));
+        assert!(one("are = [1, inf]").contains("not inf"));
+        assert!(one("are = [1, 2]\nwithin = -0.5").contains("not -0.5"));
+        assert!(one("are = [8, 8]").contains("16 documents at least, and the world has 10"));
+        assert!(one("are = [1, 2]\nat = '3h'").contains("at 3h the world has ended"));
+        assert!(one("are = [1, 2]\nat = 'soon'").contains("soon"));
+        assert!(one("are = ['x', 2]").contains("floating point"));
+        assert!(one("are = [1, 2]\nsurprise = 1").contains("surprise"));
+        let back = refused("[[expect.pending]]\nare = [1, 2]\nat = '9s'\n[[expect.pending]]\nare = [1, 2]\nat = '8s'");
+        assert!(back.contains("expect.pending 1: 8s is before 9s"), "{back}");
+        let swarm = Scenario::parse("why = 'x'\nseeds = '1'\n[[expect.pending]]\nare = [1]").unwrap_err();
+        assert!(swarm.to_string().contains("swarm"), "{swarm}");
     }
 }

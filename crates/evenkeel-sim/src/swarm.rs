@@ -33,6 +33,7 @@ pub fn draw(seed: u64) -> Options {
             faults: Micros::from_secs(dice.between(20, 120)).into(),
             liveness: Micros::from_secs(3_600).into(),
             core: if whole { Ratio::new(1, 1) } else { Ratio::new(2, 3) },
+            ..Default::default()
         },
     }
 }

@@ -1,5 +1,7 @@
 //! `evenkeel sim`: simulations of whole clusters, from a file or from a seed.
 
+mod passage;
+mod pictures;
 mod summary;
 
 use std::io::{self, Write};
@@ -8,7 +10,7 @@ use std::time::Instant;
 
 use evenkeel_sim::check::Checkers;
 use evenkeel_sim::fleet;
-use evenkeel_sim::run::{Outcome, keep_panics, simulate};
+use evenkeel_sim::run::{Outcome, keep_panics, record, simulate};
 use evenkeel_sim::scenario::{Scenario, Seeds};
 use evenkeel_sim::trace::Subject;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -27,7 +29,7 @@ const STORY: usize = 60;
 pub(super) fn sim(arguments: SimArgs) -> CommandResult {
     keep_panics();
     match arguments.command {
-        SimCommand::Run { files, swarm, seeds, jobs, format } => {
+        SimCommand::Run { files, swarm, seeds, jobs, plot, format } => {
             let processors = std::thread::available_parallelism();
             let jobs = jobs.or(processors.ok()).map_or(1, std::num::NonZeroUsize::get);
             let mut scenarios = Vec::new();
@@ -40,13 +42,14 @@ pub(super) fn sim(arguments: SimArgs) -> CommandResult {
                 let seeds = seeds.ok_or_else(|| Failure::usage("--swarm needs --seeds"))?;
                 scenarios.push(("swarm".to_owned(), Scenario::swarm(seeds)));
             }
-            run(&scenarios, jobs, format.output)
+            run(&scenarios, jobs, plot.as_deref(), format.output)
         }
-        SimCommand::Replay { seed, scenario, trace } => {
+        SimCommand::Replay { seed, scenario, trace, plot } => {
             let swarm = || Ok(Scenario::swarm(Seeds(seed..seed.saturating_add(1))));
             let told = scenario.as_ref().map(|file| format!(" --scenario {}", printable(file.as_os_str())));
+            let name = scenario.as_deref().map_or("swarm".to_owned(), |file| printable(file.as_os_str()).to_string());
             let scenario = scenario.as_deref().map_or_else(swarm, read)?;
-            replay(&scenario, seed, trace, &told.unwrap_or_default())
+            replay(&scenario, seed, trace, &told.unwrap_or_default(), plot.as_deref().map(|plot| (plot, name.as_str())))
         }
     }
 }
@@ -58,13 +61,18 @@ fn read(file: &Path) -> Result<Scenario, Failure> {
     Scenario::parse(&text).map_err(|error| Failure::usage(format!("{shown}: {error}")))
 }
 
-fn run(scenarios: &[(String, Scenario)], jobs: usize, format: Format) -> CommandResult {
+fn run(scenarios: &[(String, Scenario)], jobs: usize, plot: Option<&Path>, format: Format) -> CommandResult {
+    plot.map_or(Ok(()), pictures::prepare)?;
     let mut summaries = Vec::new();
     for (name, scenario) in scenarios {
         let bar = bar(name, scenario);
         let begun = Instant::now();
         let mut summary = Summary::new(name);
-        fleet::run(scenario, jobs, |outcome| {
+        let mut pictured = Ok(());
+        fleet::run_filming(scenario, jobs, plot.is_some(), |outcome| {
+            if let (Some(directory), true) = (plot, outcome.recording.film.is_some()) {
+                pictured = bar.suspend(|| pictures::write(directory, name, &outcome));
+            }
             let complaints = complaints(scenario, &outcome);
             for complaint in &complaints {
                 bar.suspend(|| tell(format_args!("{name}: seed {}: {complaint}", outcome.seed)));
@@ -73,6 +81,7 @@ fn run(scenarios: &[(String, Scenario)], jobs: usize, format: Format) -> Command
             bar.inc(1);
         });
         bar.finish_and_clear();
+        pictured?;
         summary.took = begun.elapsed();
         if let Some(seed) = summary.failed.first() {
             let scenario = if name == "swarm" { String::new() } else { format!(" --scenario {name}") };
@@ -103,13 +112,23 @@ fn bar(name: &str, scenario: &Scenario) -> ProgressBar {
     bar
 }
 
-fn replay(scenario: &Scenario, seed: u64, trace: bool, scenario_option: &str) -> CommandResult {
+fn replay(
+    scenario: &Scenario,
+    seed: u64,
+    trace: bool,
+    scenario_option: &str,
+    plot: Option<(&Path, &str)>,
+) -> CommandResult {
+    plot.map_or(Ok(()), |(directory, _)| pictures::prepare(directory))?;
     let options = scenario.options(seed);
     let mut out = io::stdout().lock();
     let world = evenkeel_sim::options::to_toml(&options);
     writeln!(out, "# the world of seed {seed}\n{world}")?;
     let subject = if trace { Subject::Everything } else { Subject::Nothing };
-    let mut outcome = simulate(&options, seed, subject, Checkers::all());
+    let mut outcome = record(&options, seed, subject, Checkers::all(), &scenario.wanted(plot.is_some()));
+    if let Some((directory, name)) = plot {
+        pictures::write(directory, name, &outcome)?;
+    }
     let complaints = complaints(scenario, &outcome);
     if let (false, Some(failure)) = (trace, &outcome.failure) {
         // The same once more, now that it is known whose story explains it.
