@@ -36,7 +36,7 @@ fn groups<'a>(picture: &'a Document<'_>, class: &str) -> Vec<Node<'a, 'a>> {
 
 fn texts(picture: &Document<'_>) -> Vec<String> {
     let texts = picture.descendants().filter(|node| node.tag_name().name() == "text");
-    texts.map(|node| node.text().unwrap_or_default().to_owned()).collect()
+    texts.map(|node| node.text().unwrap_or_default().trim().to_owned()).collect()
 }
 
 /// Three machines of two slots, of which one is lost, in a network that is cut now and then.
