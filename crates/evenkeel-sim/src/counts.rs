@@ -79,6 +79,8 @@ counts! {
     messages_cut,
     /// Messages with hostile numbers.
     messages_spoilt,
+    /// Offers that were withheld so that nothing was levelled yet.
+    offers_withheld,
     /// Messages to nodes that were down.
     messages_to_the_dead,
     /// Payloads that could not be had.

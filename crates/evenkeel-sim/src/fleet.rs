@@ -5,12 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
 use crate::check::Checkers;
-use crate::run::{Outcome, simulate};
+use crate::run::{Outcome, record};
 use crate::scenario::Scenario;
 use crate::trace::Subject;
 
 /// Runs a scenario with all its seeds in so many threads, and shows each outcome as it comes.
-pub fn run(scenario: &Scenario, jobs: usize, mut show: impl FnMut(Outcome)) {
+pub fn run(scenario: &Scenario, jobs: usize, show: impl FnMut(Outcome)) {
+    run_filming(scenario, jobs, false, show);
+}
+
+/// The same, and records of the first seed what pictures are made of, if they are wanted.
+pub fn run_filming(scenario: &Scenario, jobs: usize, pictures: bool, mut show: impl FnMut(Outcome)) {
     let next = AtomicU64::new(scenario.seeds.0.start);
     let (sender, outcomes) = mpsc::channel();
     std::thread::scope(|scope| {
@@ -22,7 +27,8 @@ pub fn run(scenario: &Scenario, jobs: usize, mut show: impl FnMut(Outcome)) {
                     if seed >= scenario.seeds.0.end {
                         return;
                     }
-                    let outcome = simulate(&scenario.options(seed), seed, Subject::Nothing, Checkers::all());
+                    let wanted = scenario.wanted(pictures && seed == scenario.seeds.0.start);
+                    let outcome = record(&scenario.options(seed), seed, Subject::Nothing, Checkers::all(), &wanted);
                     // Whoever no longer listens wants no more.
                     if sender.send(outcome).is_err() {
                         return;

@@ -13,6 +13,8 @@ pub mod fleet;
 pub mod marks;
 pub mod minimise;
 pub mod options;
+pub mod plot;
+pub mod record;
 pub mod run;
 pub mod scenario;
 pub mod seed;

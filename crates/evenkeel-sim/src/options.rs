@@ -241,6 +241,10 @@ pub enum Lengths {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Phases {
+    /// Until then offers are withheld, so that nothing is levelled: how uneven a cluster becomes by itself. Nodes that run
+    /// dry still pull.
+    #[serde(skip_serializing_if = "Span::is_zero")]
+    pub levelling: Span,
     /// How long faults are let loose. Nothing but safety is asked for meanwhile.
     pub faults: Span,
     /// Most time that may pass then, without faults, before a document ends, or all have.
@@ -251,7 +255,12 @@ pub struct Phases {
 
 impl Default for Phases {
     fn default() -> Phases {
-        Phases { faults: Micros::ZERO.into(), liveness: Micros::from_secs(3_600).into(), core: Ratio::new(1, 1) }
+        Phases {
+            levelling: Micros::ZERO.into(),
+            faults: Micros::ZERO.into(),
+            liveness: Micros::from_secs(3_600).into(),
+            core: Ratio::new(1, 1),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::central;
 use crate::check::{Checkers, Violation};
 use crate::counts::Counts;
 use crate::options::Options;
+use crate::record::{Recorder, Recording, Wanted};
 use crate::trace::{Subject, Trace};
 use crate::world::{Truth, World};
 
@@ -44,6 +45,8 @@ pub struct Outcome {
     pub failure: Option<Failure>,
     /// The story that was asked for.
     pub story: Vec<String>,
+    /// What was recorded.
+    pub recording: Recording,
 }
 
 impl Outcome {
@@ -133,13 +136,20 @@ fn said(payload: &(dyn std::any::Any + Send)) -> String {
 
 /// Runs a simulation.
 pub fn simulate(options: &Options, seed: u64, subject: Subject, checkers: Checkers) -> Outcome {
+    record(options, seed, subject, checkers, &Wanted::default())
+}
+
+/// Runs a simulation, and records of it what is wanted. It is the same run with a recording and without.
+pub fn record(options: &Options, seed: u64, subject: Subject, checkers: Checkers, wanted: &Wanted) -> Outcome {
     let mut world = World::new(options.clone(), seed, checkers, Trace::new(subject));
+    world.recorder = Recorder::new(wanted, &world.truth);
     let ran = catch_unwind(AssertUnwindSafe(|| to_the_end(&mut world)));
     let failure = match ran {
         Ok(Ok(())) => None,
         Ok(Err(violation)) => Some(Failure::Broken(violation)),
         Err(payload) => Some(Failure::Panicked { at: world.truth.now, message: said(payload.as_ref()) }),
     };
+    let recording = world.recorder.take().map(|recorder| recorder.conclude(&world.truth)).unwrap_or_default();
     let truth = &world.truth;
     let first = truth.batches.values().map(|batch| batch.submitted).min().unwrap_or_default();
     let last = truth.last_ended;
@@ -154,6 +164,7 @@ pub fn simulate(options: &Options, seed: u64, subject: Subject, checkers: Checke
         central: central::ends(options, truth).map(|ends| ends.since(first)),
         failure,
         story: world.trace.story().to_vec(),
+        recording,
     }
 }
 

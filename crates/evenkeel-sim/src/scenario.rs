@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::counts::Counts;
 use crate::marks::Mark;
 use crate::options::Options;
+use crate::record::{Passage, Pending, Seen, Wanted};
 use crate::run::Outcome;
 use crate::seed::Seeds;
+use crate::span::Span;
 use crate::swarm;
 
 /// A scenario.
@@ -49,6 +51,45 @@ pub struct Expectations {
     pub marks: Vec<String>,
     /// Every mark that there is must be hit by one of the runs.
     pub all_marks: bool,
+    /// Pending counts that the machines pass through.
+    pub pending: Vec<Pending>,
+}
+
+impl Expectations {
+    /// Whether pending counts can be as they are expected to be.
+    fn check_pending(&self, world: Option<&Options>) -> Result<(), String> {
+        let Some(world) = world else {
+            let swarm =
+                "expect.pending: a swarm draws its machines; only of a [world] their pending counts can be told";
+            return if self.pending.is_empty() { Ok(()) } else { Err(swarm.to_owned()) };
+        };
+        let machines = world.cluster.nodes;
+        let documents: f64 = world.work.iter().map(|work| f64::from(work.documents) * f64::from(work.times)).sum();
+        let longest = world.phases.faults.0 + world.phases.liveness.0.times(1 + documents as u64);
+        let mut before = None;
+        for (place, Pending { are, within, at, .. }) in self.pending.iter().enumerate() {
+            let wrong = |what: String| Err(format!("expect.pending {place}: {what}"));
+            if are.len() != machines {
+                return wrong(format!("{} counts, but the world has {machines} machines", are.len()));
+            }
+            if let Some(count) = are.iter().chain([within]).find(|count| !(0.0..=1e9).contains(*count)) {
+                return wrong(format!("a count of documents is from 0 to 1000000000, not {count}"));
+            }
+            let least: f64 = are.iter().map(|count| (count - within).max(0.0).ceil()).sum();
+            if least > documents {
+                return wrong(format!("that is {least} documents at least, and the world has {documents}"));
+            }
+            let Some(at) = at else { continue };
+            if at.0 > longest {
+                return wrong(format!("at {at} the world has ended; it lasts no longer than {}", Span(longest)));
+            }
+            if let Some(before) = before.filter(|before| at < before) {
+                return wrong(format!("{at} is before {before}, the time of the one above it"));
+            }
+            before = Some(*at);
+        }
+        Ok(())
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -62,7 +103,8 @@ pub fn to_toml(scenario: &Scenario) -> String {
 
 impl Expectations {
     /// Whether it can be met at all.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, world: Option<&Options>) -> Result<(), String> {
+        self.check_pending(world)?;
         for (name, factor) in [("makespan", self.makespan), ("over-central", self.over_central)] {
             if factor.is_some_and(|factor| !(0.5..=1e6).contains(&factor)) {
                 return Err(format!("expect.{name}: a factor from 0.5 to 1000000, as nothing is done in no time"));
@@ -100,12 +142,17 @@ impl Scenario {
     /// What is wrong, in words.
     pub fn check(&self) -> Result<(), String> {
         self.world.as_ref().map_or(Ok(()), Options::check)?;
-        self.expect.check()
+        self.expect.check(self.world.as_ref())
     }
 
     /// The world of a seed.
     pub fn options(&self, seed: u64) -> Options {
         self.world.clone().unwrap_or_else(|| swarm::draw(seed))
+    }
+
+    /// What must be recorded of a run to judge it, and to make pictures of it if there are to be any.
+    pub fn wanted(&self, pictures: bool) -> Wanted {
+        Wanted { pending: self.expect.pending.clone(), pictures }
     }
 
     /// What of the expectations a run has not met.
@@ -128,6 +175,11 @@ impl Scenario {
         if expect.over_central.is_some() && outcome.central_ratio().is_none() {
             unmet.push("this world cannot be compared with a central queue: something goes wrong in it".to_owned());
         }
+        if let Some(passage) = &outcome.recording.passage {
+            unmet.extend(
+                expect.pending.iter().zip(&passage.seen).filter_map(|(wanted, seen)| missed(wanted, seen, passage)),
+            );
+        }
         unmet
     }
 
@@ -141,5 +193,57 @@ impl Scenario {
             (counted < *least).then(|| format!("{name} was counted {counted} times, and {least} is the least"))
         });
         missed.chain(few).collect()
+    }
+}
+
+/// What was seen instead of the pending counts that were expected.
+fn missed(wanted: &Pending, seen: &Seen, passage: &Passage) -> Option<String> {
+    let counts = wanted.told();
+    let within = if wanted.within > 0.0 { format!(" within {}", wanted.within) } else { String::new() };
+    match (seen, wanted.at) {
+        (Seen::Met(_), _) => None,
+        (Seen::Missed(Some(state)), Some(at)) => {
+            Some(format!("at {at} the pending counts are {}, not {counts}{within}", state.told()))
+        }
+        (Seen::Missed(None), Some(at)) => {
+            Some(format!("the pending counts at {at} are not known: the world ended at {}", passage.end))
+        }
+        (Seen::Missed(Some(state)), None) => Some(format!(
+            "the pending counts never are {counts}{within}; they came nearest at {}: {}",
+            state.at,
+            state.told()
+        )),
+        (Seen::Missed(None), None) => Some(format!(
+            "the pending counts are not {counts}{within} after those expected before, which were not passed"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::suite;
+
+    #[test]
+    fn pending_counts_that_cannot_be_are_refused_with_the_place_and_the_reason() {
+        let refused = |pending: &str| {
+            let world = "[world.cluster]\nnodes = 2\n[[world.work]]\ndocuments = 10\n[world.phases]\nliveness = '1m'";
+            let text = format!("why = 'x'\nseeds = '1'\n{world}\n{pending}");
+            suite::parse(&text).expect_err(pending).to_string()
+        };
+        let one = |rest: &str| refused(&format!("[[expect.pending]]\n{rest}"));
+        assert!(one("are = [1, 2, 3]").contains("expect.pending 0: 3 counts, but the world has 2 machines"));
+        assert!(one("are = [-1, 2]").contains("not -1"));
+        assert!(one("are = [nan, 2]").contains("not NaN"));
+        assert!(one("are = [1, inf]").contains("not inf"));
+        assert!(one("are = [1, 2]\nwithin = -0.5").contains("not -0.5"));
+        assert!(one("are = [8, 8]").contains("16 documents at least, and the world has 10"));
+        assert!(one("are = [1, 2]\nat = '3h'").contains("at 3h the world has ended"));
+        assert!(one("are = [1, 2]\nat = 'soon'").contains("soon"));
+        assert!(one("are = ['x', 2]").contains("expected f64"), "{}", one("are = ['x', 2]"));
+        assert!(one("are = [1, 2]\nsurprise = 1").contains("surprise"));
+        let back = refused("[[expect.pending]]\nare = [1, 2]\nat = '9s'\n[[expect.pending]]\nare = [1, 2]\nat = '8s'");
+        assert!(back.contains("expect.pending 1: 8s is before 9s"), "{back}");
+        let swarm = suite::parse("why = 'x'\nseeds = '1'\n[[expect.pending]]\nare = [1]").unwrap_err();
+        assert!(swarm.to_string().contains("swarm"), "{swarm}");
     }
 }

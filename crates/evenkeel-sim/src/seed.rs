@@ -67,9 +67,11 @@ impl FromStr for Seed {
 
 /// The number that a text stands for: itself, or a hash of the hash of a commit.
 fn number(text: &str) -> Option<u64> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok();
+    }
     let is_hash = (7..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-    plain.or_else(|| is_hash.then(|| xxh3_64(text.to_ascii_lowercase().as_bytes())))
+    is_hash.then(|| xxh3_64(text.to_ascii_lowercase().as_bytes()))
 }
 
 /// Seeds, written `17`, `0..200`, or as a commit hash.

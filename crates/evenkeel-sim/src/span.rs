@@ -11,6 +11,13 @@ use serde::{Deserialize, Serialize};
 #[serde(into = "String", try_from = "String")]
 pub struct Span(pub Micros);
 
+impl Span {
+    /// Whether it is no time at all.
+    pub fn is_zero(&self) -> bool {
+        self.0 == Micros::ZERO
+    }
+}
+
 impl From<Micros> for Span {
     fn from(time: Micros) -> Span {
         Span(time)

@@ -39,6 +39,7 @@ pub fn draw(seed: u64) -> Options {
             faults: faulty.into(),
             liveness: Micros::from_secs(3_600).into(),
             core: if whole { Ratio::new(1, 1) } else { Ratio::new(2, 3) },
+            ..Default::default()
         },
     }
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use evenkeel_sim::check::Checkers;
 use evenkeel_sim::fleet;
-use evenkeel_sim::run::simulate;
+use evenkeel_sim::record::Wanted;
+use evenkeel_sim::run::{record, simulate};
 use evenkeel_sim::scenario::Scenario;
 use evenkeel_sim::seed::Seeds;
 use evenkeel_sim::suite;
@@ -51,4 +52,35 @@ fn what_is_not_done_in_time_is_found() {
     let outcome = simulate(&scenario.options(0), 0, Subject::Nothing, Checkers::all());
     let failure = outcome.failure.expect("what takes a quarter of an hour does not end within ten seconds");
     assert!(failure.kind().starts_with("S1"), "{failure}");
+}
+
+#[test]
+fn recording_changes_nothing() {
+    for (options, seed) in [(swarm::draw(3), 3), (swarm::draw(12), 12)] {
+        let wanted = Wanted { pending: Vec::new(), pictures: true };
+        let recorded = record(&options, seed, Subject::Nothing, Checkers::all(), &wanted);
+        let plain = simulate(&options, seed, Subject::Nothing, Checkers::all());
+        assert!(recorded.recording.film.is_some() && plain.recording.film.is_none());
+        assert_eq!((recorded.hash, recorded.counts), (plain.hash, plain.counts), "seed {seed}");
+    }
+}
+
+/// The white paper's world with expectations that it does not meet: each must be said.
+#[test]
+fn pending_counts_that_do_not_come_are_found() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../simulations/white-paper.toml");
+    let text = std::fs::read_to_string(path).expect("it is there");
+    let spoilt =
+        text.replace("[100, 150, 175, 200]", "[100, 150, 175, 201]").replace("[150, 162.5, ", "[150, 162.5, 99, ");
+    let spoilt = spoilt.replace("99, 162.5, 150]", "99, 150]");
+    let scenario = suite::parse(&spoilt).expect("a scenario");
+    let seed = scenario.seeds.0.start;
+    let outcome = record(&scenario.options(seed), seed, Subject::Nothing, Checkers::all(), &scenario.wanted(false));
+    let unmet = scenario.unmet(&outcome);
+    assert_eq!(unmet.len(), 2, "{unmet:?}");
+    assert_eq!(unmet[0], "at 12m the pending counts are 100 150 175 200, not 100 150 175 201");
+    assert!(
+        unmet[1].starts_with("the pending counts never are 150 162.5 99 150 within 0.5; they came nearest"),
+        "{unmet:?}"
+    );
 }

@@ -113,6 +113,14 @@ impl Node {
             .with_overdue(rate, running.map(|running| (self.weigh(running.length), self.now.since(running.started))))
     }
 
+    /// This node's own standing, which is exact but for its speed.
+    pub fn standing_at(&self, speed: f64) -> Standing {
+        let shortest = self.backlog.shortest().map(|(_, length)| self.weigh(length));
+        Standing::new(self.me.node, self.work(), self.settings.max_process, speed)
+            .with_shortest(shortest)
+            .with_draining(self.is_draining())
+    }
+
     pub(super) fn standings(&self) -> (Vec<Standing>, Speeds) {
         let bench = self.settings.bench;
         let (ln_rate, variance) = self.measured().estimate(bench);
@@ -121,12 +129,7 @@ impl Node {
             std::iter::once(own).chain(self.view.live.values().map(|peer| Measured::from(&peer.load))).collect();
         let speeds = speeds(&measured);
         let speed = |place: usize| if self.settings.metric == Metric::Count { 1.0 } else { speeds.of[place] };
-        let shortest = self.backlog.shortest().map(|(_, length)| self.weigh(length));
-        let mut standings = vec![
-            Standing::new(self.me.node, self.work(), self.settings.max_process, speed(0))
-                .with_shortest(shortest)
-                .with_draining(self.is_draining()),
-        ];
+        let mut standings = vec![self.standing_at(speed(0))];
         standings.extend(self.view.live.iter().enumerate().map(|(place, (node, peer))| {
             Standing::new(*node, peer.load.work, peer.load.max_process, speed(place + 1))
                 .with_shortest(peer.load.shortest.map(|length| self.weigh(length)))

@@ -157,6 +157,7 @@ impl World {
             Kind::Partition => {
                 let cut = self.draw_cut(&up);
                 self.network.cut(until, cut);
+                self.truth.cut_until = self.truth.cut_until.max(until);
                 self.tell(&Happening::Cut);
             }
             Kind::Clog => {

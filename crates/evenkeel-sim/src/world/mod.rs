@@ -33,6 +33,7 @@ use crate::counts::Counts;
 use crate::dice::Dice;
 use crate::marks::Watch;
 use crate::options::Options;
+use crate::record::Recorder;
 use crate::trace::Trace;
 use clients::Request;
 use faults::{Fault, Weather};
@@ -84,6 +85,8 @@ pub struct World {
     /// What has been seen, as a number, and as a story of what was asked for.
     pub trace: Trace,
     counts: Counts,
+    /// Looks on, if anybody asked for it.
+    pub(crate) recorder: Option<Recorder>,
     seed: u64,
     queue: Queue<Event>,
     network: Network,
@@ -128,12 +131,14 @@ impl World {
             batches: Default::default(),
             faulty: true,
             last_ended: Micros::ZERO,
+            cut_until: Micros::ZERO,
             core: Vec::new(),
         };
         let mut world = World {
             truth,
             counts: Counts::default(),
             trace,
+            recorder: None,
             seed,
             queue: Queue::new(),
             network,
@@ -162,6 +167,9 @@ impl World {
     pub fn advance(&mut self) -> Result<bool, Violation> {
         let Some((at, event)) = self.queue.pop() else { return Ok(false) };
         assert!(at >= self.truth.now, "time runs backwards");
+        if let Some(recorder) = &mut self.recorder {
+            recorder.pass(at, &self.truth);
+        }
         self.truth.now = at;
         self.happen(event);
         match self.violation.take() {
@@ -337,6 +345,9 @@ impl World {
         {
             self.violation = Some(violation);
         }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.step(&step, &self.truth);
+        }
         let life = self.life(id);
         for effect in out.drain() {
             self.effect(life, effect);
@@ -376,6 +387,9 @@ impl World {
     fn tell(&mut self, happening: &Happening) {
         self.trace.happening(self.truth.now, happening);
         self.watch.happening(happening, &self.truth);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.happening(happening, &self.truth);
+        }
         if let Err(violation) = self.checkers.happening(happening, &self.truth)
             && self.violation.is_none()
         {
@@ -398,6 +412,11 @@ impl World {
             return;
         }
         let to = (to, machine.life);
+        let withheld = self.truth.now < self.truth.options.phases.levelling.0;
+        if withheld && matches!(message, Message::Offer { .. }) {
+            self.counts.offers_withheld += 1;
+            return;
+        }
         self.counts.messages += 1;
         let mut arrivals = self.network.carry(self.truth.now, from.0, to.0, &mut self.counts);
         let Some(last) = arrivals.pop() else {

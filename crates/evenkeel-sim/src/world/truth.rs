@@ -123,6 +123,8 @@ pub struct Truth {
     pub faulty: bool,
     /// When a process ended well for the last time.
     pub last_ended: Micros,
+    /// Until when the network is cut somewhere, unless the faults end before.
+    pub cut_until: Micros,
     /// Machines that the second phase is asked of.
     pub core: Vec<MachineId>,
 }

@@ -22,7 +22,8 @@ pub enum SimCommand {
     /// Run scenarios, or a swarm, and check what the protocol promises; exit with 1 if a promise is broken.
     #[command(after_help = "Examples:\n  evenkeel sim run simulations/pull-request.toml\n  \
         evenkeel sim run simulations/knobs.toml#crash --seeds 0..10\n  \
-        evenkeel sim run --swarm --seeds 0..2000")]
+        evenkeel sim run --swarm --seeds 0..2000\n  \
+        evenkeel sim run simulations/one-lost.toml --plot pictures")]
     Run {
         /// Scenarios: TOML files, and FILE#NAME for one of several in a file.
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "swarm")]
@@ -39,6 +40,11 @@ pub enum SimCommand {
         /// Simulations beside each other [default: one for each processor].
         #[arg(long, value_name = "N")]
         jobs: Option<NonZeroUsize>,
+
+        /// Write pictures of the first seed of each scenario into this directory, as SVG: pending documents over time and at
+        /// chosen moments, potential and regret, and who ran what.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        plot: Option<PathBuf>,
 
         /// How to print.
         #[command(flatten)]
@@ -58,6 +64,10 @@ pub enum SimCommand {
         /// Tell everything that happens, a line each.
         #[arg(long)]
         trace: bool,
+
+        /// Write pictures of the run into this directory, as SVG.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        plot: Option<PathBuf>,
     },
 
     /// Make the world of a seed that fails smaller, while it fails in the same way; print what is left as a scenario.

@@ -1,5 +1,7 @@
 //! `evenkeel sim`: simulations of whole clusters, from a file or from a seed.
 
+mod passage;
+mod pictures;
 mod summary;
 
 use std::io::{self, Write};
@@ -9,7 +11,7 @@ use std::time::Instant;
 use evenkeel_sim::check::Checkers;
 use evenkeel_sim::fleet;
 use evenkeel_sim::minimise::minimise;
-use evenkeel_sim::run::{Outcome, keep_panics, simulate};
+use evenkeel_sim::run::{Outcome, keep_panics, record, simulate};
 use evenkeel_sim::scenario::Scenario;
 use evenkeel_sim::seed::{Fingerprint, Seed, Seeds};
 use evenkeel_sim::suite::{self, Named};
@@ -30,7 +32,7 @@ const STORY: usize = 60;
 pub(super) fn sim(arguments: SimArgs) -> CommandResult {
     keep_panics();
     match arguments.command {
-        SimCommand::Run { files, swarm, seeds, jobs, format } => {
+        SimCommand::Run { files, swarm, seeds, jobs, plot, format } => {
             let processors = std::thread::available_parallelism();
             let jobs = jobs.or(processors.ok()).map_or(1, std::num::NonZeroUsize::get);
             let mut scenarios = Vec::new();
@@ -44,11 +46,11 @@ pub(super) fn sim(arguments: SimArgs) -> CommandResult {
                 let seeds = seeds.ok_or_else(|| Failure::usage("--swarm needs --seeds"))?;
                 scenarios.push(Named { name: SWARM.to_owned(), scenario: Scenario::swarm(seeds) });
             }
-            run(&scenarios, jobs, format.output)
+            run(&scenarios, jobs, plot.as_deref(), format.output)
         }
-        SimCommand::Replay { seed, scenario, trace } => {
+        SimCommand::Replay { seed, scenario, trace, plot } => {
             let one = one(seed, scenario.as_deref())?;
-            replay(&one, seed.number, trace)
+            replay(&one, seed.number, trace, plot.as_deref())
         }
         SimCommand::Minimise { seed, scenario } => {
             let one = one(seed, scenario.as_deref())?;
@@ -94,14 +96,19 @@ fn command(verb: &str, named: &Named, seed: u64) -> String {
     format!("evenkeel sim {verb} {seed}@{}{scenario}", Fingerprint::own())
 }
 
-fn run(scenarios: &[Named], jobs: usize, format: Format) -> CommandResult {
+fn run(scenarios: &[Named], jobs: usize, plot: Option<&Path>, format: Format) -> CommandResult {
+    plot.map_or(Ok(()), pictures::prepare)?;
     let mut summaries = Vec::new();
     for named in scenarios {
         let Named { name, scenario } = named;
         let bar = bar(name, scenario);
         let begun = Instant::now();
         let mut summary = Summary::new(name);
-        fleet::run(scenario, jobs, |outcome| {
+        let mut pictured = Ok(());
+        fleet::run_filming(scenario, jobs, plot.is_some(), |outcome| {
+            if let (Some(directory), true) = (plot, outcome.recording.film.is_some()) {
+                pictured = bar.suspend(|| pictures::write(directory, name, &outcome));
+            }
             let complaints = complaints(scenario, &outcome);
             for complaint in &complaints {
                 bar.suspend(|| tell(format_args!("{name}: seed {}: {complaint}", outcome.seed)));
@@ -110,6 +117,7 @@ fn run(scenarios: &[Named], jobs: usize, format: Format) -> CommandResult {
             bar.inc(1);
         });
         bar.finish_and_clear();
+        pictured?;
         summary.took = begun.elapsed();
         if let Some(seed) = summary.failed.first() {
             tell(format_args!("to see it again: {}", command("replay", named, *seed)));
@@ -163,14 +171,18 @@ fn minimise_and_print(named: &Named, seed: u64) -> CommandResult {
     Ok(ExitStatus::Ok)
 }
 
-fn replay(named: &Named, seed: u64, trace: bool) -> CommandResult {
+fn replay(named: &Named, seed: u64, trace: bool, plot: Option<&Path>) -> CommandResult {
+    plot.map_or(Ok(()), pictures::prepare)?;
     let scenario = &named.scenario;
     let options = scenario.options(seed);
     let mut out = io::stdout().lock();
     let world = evenkeel_sim::options::to_toml(&options);
     writeln!(out, "# the world of seed {seed}\n{world}")?;
     let subject = if trace { Subject::Everything } else { Subject::Nothing };
-    let mut outcome = simulate(&options, seed, subject, Checkers::all());
+    let mut outcome = record(&options, seed, subject, Checkers::all(), &scenario.wanted(plot.is_some()));
+    if let Some(directory) = plot {
+        pictures::write(directory, &named.name, &outcome)?;
+    }
     let complaints = complaints(scenario, &outcome);
     if let (false, Some(failure)) = (trace, &outcome.failure) {
         // The same once more, now that it is known whose story explains it.

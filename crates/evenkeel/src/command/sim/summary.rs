@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use evenkeel_core::units::Micros;
 use evenkeel_sim::counts::Counts;
+use evenkeel_sim::record::Passage;
 use evenkeel_sim::run::Outcome;
 use indicatif::HumanCount;
 use serde::Serialize;
 use serde_json::json;
 
+use super::passage;
 use crate::output::table::Format;
 
 /// What came of one scenario with all its seeds.
@@ -28,6 +30,8 @@ pub(super) struct Summary {
     makespans: Vec<f64>,
     /// Of all traces, whatever the order in which they came.
     hash: u64,
+    /// The pending counts of the first seed, if some were expected.
+    passage: Option<(u64, Passage)>,
     /// Real time.
     pub(super) took: Duration,
 }
@@ -44,6 +48,7 @@ impl Summary {
             over_central: Vec::new(),
             makespans: Vec::new(),
             hash: 0,
+            passage: None,
             took: Duration::ZERO,
         }
     }
@@ -55,6 +60,11 @@ impl Summary {
         self.makespans.extend(outcome.makespan_ratio());
         self.over_central.extend(outcome.central_ratio());
         self.hash ^= outcome.hash;
+        if let Some(passage) = &outcome.recording.passage
+            && self.passage.as_ref().is_none_or(|(seed, _)| outcome.seed < *seed)
+        {
+            self.passage = Some((outcome.seed, passage.clone()));
+        }
         if complaints > 0 {
             self.failed.push(outcome.seed);
             self.failed.sort_unstable();
@@ -105,6 +115,7 @@ impl Summary {
             "trace": format!("{:016x}", self.hash),
             "counts": counts,
             "faults": self.counts.faults,
+            "pending": self.passage.as_ref().map(|(seed, passage)| passage::value(*seed, passage)),
         })
     }
 
@@ -153,6 +164,9 @@ impl Summary {
         let hit = self.counts.marks.iter().map(|(name, count)| format!("{name} {}", HumanCount(*count)));
         if !self.counts.marks.is_empty() {
             writeln!(out, "  marks: {}", hit.collect::<Vec<_>>().join(", "))?;
+        }
+        if let Some((seed, passage)) = &self.passage {
+            passage::table(out, *seed, passage)?;
         }
         Ok(())
     }
