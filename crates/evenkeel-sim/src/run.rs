@@ -19,6 +19,10 @@ use crate::world::{Truth, World};
 const QUIET: u64 = 40;
 const QUIET_TIME: Micros = Micros::from_secs(6);
 
+/// How often as long again it goes on, if nodes do not agree then: who was given a process or an outcome by one that was
+/// late itself.
+const MORE_QUIET: u32 = 4;
+
 /// Events between two looks at whether all has ended.
 const LOOK: u64 = 64;
 
@@ -175,7 +179,12 @@ fn to_the_end(world: &mut World) -> Result<(), Violation> {
     let mut until = phases.faults.0 + patience;
     let mut finished = false;
     let mut ended = 0;
+    let mut more = MORE_QUIET;
     for event in 0.. {
+        if finished && more > 0 && world.next().is_some_and(|at| at > until) && !world.is_at_rest() {
+            more -= 1;
+            until = until + quiet;
+        }
         if world.next().is_none_or(|at| at > until) || !world.advance()? {
             break;
         }

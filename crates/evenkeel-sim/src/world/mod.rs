@@ -193,6 +193,13 @@ impl World {
         !self.truth.faulty && !self.has_requests() && self.truth.is_finished()
     }
 
+    /// Whether the healthy nodes agree, and nothing runs on them any more.
+    pub fn is_at_rest(&self) -> bool {
+        let states = self.truth.healthy().filter_map(|machine| machine.node.as_ref().map(|node| node.state().digest()));
+        let states: std::collections::BTreeSet<u64> = states.collect();
+        states.len() <= 1 && self.truth.healthy().all(|machine| machine.processes.is_empty())
+    }
+
     /// Lets the checkers look at the world once more, when it has come to its end.
     ///
     /// # Errors
