@@ -1,5 +1,7 @@
 //! What nodes say to each other directly. Each message may be lost, doubled, late or out of order.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, Clock};
@@ -12,7 +14,7 @@ use crate::units::Length;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cursor {
     /// What the answering node had seen when the snapshot began: what the puller has seen once it is complete.
-    pub base: Clock,
+    pub base: Arc<Clock>,
     /// Next batch, `None` for the first.
     pub batch: Option<BatchId>,
     /// Next segment of that batch.
@@ -26,8 +28,8 @@ pub struct Logged {
     pub origin: Origin,
     /// Its place there, from 1.
     pub sequence: u64,
-    /// The change.
-    pub change: Change,
+    /// The change. Shared by all who keep it.
+    pub change: Arc<Change>,
 }
 
 /// One document on offer.
@@ -73,7 +75,7 @@ pub enum Message {
         /// Which run of the puller this is.
         generation: Generation,
         /// What it has seen.
-        clock: Clock,
+        clock: Arc<Clock>,
         /// Where a snapshot under way has got to.
         snapshot: Option<Cursor>,
         /// The puller is catching up, and must know whom to ask: name the live nodes.

@@ -91,7 +91,7 @@ impl Node {
         let head = self.log.head(self.me);
         self.bundle.is_empty()
             && self.view.live.iter().any(|(node, peer)| {
-                !peer.load.draining && self.peer_clocks.get(node).is_some_and(|clock| clock.get(&self.me) >= head)
+                !peer.load.draining && self.pulled.get(node).is_some_and(|pulled| pulled.own >= head)
             })
     }
 }

@@ -22,6 +22,7 @@ mod timers;
 mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub use standing::Balance;
 
@@ -42,7 +43,7 @@ use execute::{Closing, Held, Running};
 use membership::{Membership, Settling};
 use standing::Pace;
 use submit::Unacknowledged;
-use sync::{Asked, Pulling};
+use sync::{Asked, Pulled, Pulling};
 use timers::{Timer, Timers};
 use transfer::{DryPull, GrantGiven, OfferMade};
 
@@ -152,7 +153,10 @@ pub struct Node {
     ahead: BTreeMap<Origin, Bundle>,
     pulling: BTreeMap<NodeId, Pulling>,
     next_pull: u64,
-    peer_clocks: BTreeMap<NodeId, Clock>,
+    /// What peers have, as far as their pulls have told.
+    pulled: BTreeMap<NodeId, Pulled>,
+    /// What this node had when it last began to wait until all peers have it.
+    mark: Arc<Clock>,
     unacknowledged: Vec<Unacknowledged>,
     finished: BTreeSet<BatchId>,
 
@@ -210,7 +214,8 @@ impl Node {
             ahead: BTreeMap::new(),
             pulling: BTreeMap::new(),
             next_pull: 0,
-            peer_clocks: BTreeMap::new(),
+            pulled: BTreeMap::new(),
+            mark: Arc::default(),
             unacknowledged: Vec::new(),
             finished: BTreeSet::new(),
             view: View::default(),

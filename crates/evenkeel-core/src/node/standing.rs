@@ -62,7 +62,8 @@ impl Node {
 
     /// What this node tells of itself.
     pub fn load(&self) -> Load {
-        let balance = self.balance();
+        let (standings, _) = self.standings();
+        let regret = regret(&standings, self.me.node, &self.guard(&standings));
         let (ln_rate, rate_variance) = self.measured().estimate(self.settings.bench);
         Load {
             pending: self.state.owned_by(self.me.node),
@@ -78,7 +79,7 @@ impl Node {
             draining: self.is_draining(),
             head: self.log.head(self.me),
             digest: self.log.digest(),
-            regret: balance.own_regret,
+            regret,
             started: self.counters.started,
             duplicates: self.counters.duplicates,
             taken_over: self.counters.taken_over,

@@ -1,11 +1,13 @@
 //! Making states equal: flush, pull, answer, and copies sent ahead of the log.
 
+use std::sync::Arc;
+
 use super::Node;
 use super::ownership::Route;
 use crate::change::{Change, Clock};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, Epoch, Generation, NodeId, Origin, SegmentNumber};
-use crate::log::Misplaced;
+use crate::log::{Misplaced, covers};
 use crate::message::{Cursor, Logged, Message, Reason};
 use crate::outbox::Outbox;
 use crate::state::Malformed;
@@ -27,11 +29,20 @@ pub(super) struct Pulling {
     number: u64,
 }
 
+/// What a peer has by its pulls.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pulled {
+    /// Changes of this node's own log.
+    pub(super) own: u64,
+    /// All that was known here when the mark was set.
+    passed_mark: bool,
+}
+
 /// What a puller asks for.
 pub(super) struct Asked {
     pub(super) number: u64,
     pub(super) generation: Generation,
-    pub(super) clock: Clock,
+    pub(super) clock: Arc<Clock>,
     pub(super) snapshot: Option<Cursor>,
     pub(super) settling: bool,
 }
@@ -43,17 +54,24 @@ impl Node {
         for change in self.bundle.drain() {
             self.log.append(self.me, change);
         }
-        let live = self.view.live.keys();
-        let clocks: Option<Vec<&Clock>> = live.map(|peer| self.peer_clocks.get(peer)).collect();
+        self.trim_log();
+    }
+
+    /// Drops what all live nodes have, and what exceeds the budget.
+    ///
+    /// Who has what is not kept for each, which would be a clock of all origins for every peer: there is a mark, and when
+    /// all have passed it, the next is set.
+    fn trim_log(&mut self) {
+        let live = || self.view.live.keys();
         // Alone, nobody lags: whoever comes gets a snapshot. With a peer that never pulled, nothing is known by all.
-        match clocks {
-            Some(clocks) if clocks.is_empty() => {
-                let own = self.log.clock().clone();
-                self.log.trim([&own].into_iter(), self.settings.log_bytes);
-            }
-            Some(clocks) => self.log.trim(clocks.into_iter(), self.settings.log_bytes),
-            None => self.log.trim([&Clock::new()].into_iter(), self.settings.log_bytes),
+        if live().next().is_none() {
+            self.log.drop_known(&self.log.clock().clone());
+        } else if live().all(|peer| self.pulled.get(peer).is_some_and(|pulled| pulled.passed_mark)) {
+            self.log.drop_known(&self.mark);
+            self.mark = self.log.clock().clone();
+            self.pulled.values_mut().for_each(|pulled| pulled.passed_mark = false);
         }
+        self.log.drop_beyond(self.settings.log_bytes);
     }
 
     /// Tells which documents have been running since before the last flush; shorter ones end untold.
@@ -158,7 +176,9 @@ impl Node {
                 }
             },
         };
-        self.peer_clocks.insert(from, clock);
+        let pulled = self.pulled.entry(from).or_default();
+        pulled.own = pulled.own.max(clock.get(&self.me));
+        pulled.passed_mark |= covers(&clock, &self.mark);
         out.send(from, answer);
         self.acknowledge(out);
     }
@@ -186,7 +206,7 @@ impl Node {
                 debug_assert!(logged.origin != self.me || self.log.place(&logged) == Err(Misplaced::Known));
                 continue;
             }
-            match self.merge(from, Route::Log, logged.change.clone(), out) {
+            match self.merge(from, Route::Log, &logged.change, out) {
                 Ok(()) => {}
                 // It would be lost if it were counted as seen: it comes again with a later pull.
                 Err(Malformed::TooEarly(_)) => continue,
@@ -236,7 +256,7 @@ impl Node {
         for change in changes {
             // What is malformed is reported by the merge and left out; without what finds no room the rest is worth
             // nothing, and is asked for anew.
-            if let Err(Malformed::TooEarly(_)) = self.merge(from, Route::Log, change, out) {
+            if let Err(Malformed::TooEarly(_)) = self.merge(from, Route::Log, &change, out) {
                 return;
             }
         }
@@ -270,7 +290,7 @@ impl Node {
         let origin = Origin { node: from, generation };
         let gone = self.view.live.get(&from).is_none_or(|peer| peer.generation > generation);
         for change in changes {
-            if self.merge(from, Route::Ahead, change.clone(), out).is_err() {
+            if self.merge(from, Route::Ahead, &change, out).is_err() {
                 continue;
             }
             if gone {

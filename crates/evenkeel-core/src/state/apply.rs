@@ -2,16 +2,16 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::btree_map::Entry::Vacant;
 use std::sync::Arc;
 
 use crdts::CmRDT;
 
-use super::segment::Segment;
+use super::segment::{Ending, Segment};
 use super::slot::{NodeIndex, Slot};
 use super::{BatchState, State, Tally};
 use crate::batch::Batch;
-use crate::change::{Change, Entries, Lengths, Status};
+use crate::change::{Change, Entries, Entry, Lengths, Outcome, Status};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, DocId, DocNumber, Epoch, NodeId, SEGMENT_DOCUMENTS, SegmentNumber};
 use crate::log::weight;
@@ -112,7 +112,7 @@ impl CmRDT for State {
                 let Some(known) = self.batches.get(batch) else { return self.room_for_early(*batch) };
                 let expected = known.description.documents_in(*segment);
                 let wrong = |found| Malformed::Segment { batch: *batch, segment: *segment, expected, found };
-                let found = entries.documents().filter(|found| entries.nodes.len() <= *found).ok_or(wrong(0))?;
+                let found = entries.len();
                 if expected == 0 || found != expected as usize || lengths.len() != found {
                     return Err(wrong(if found == expected as usize { lengths.len() } else { found }));
                 }
@@ -134,7 +134,7 @@ impl CmRDT for State {
 
     /// Merges a change and forgets what shifted. A malformed one is ignored: see [`State::merge_change`].
     fn apply(&mut self, change: Change) {
-        let _ = self.merge_change(change, &mut Vec::new());
+        let _ = self.merge_change(&change, &mut Vec::new());
     }
 }
 
@@ -143,28 +143,30 @@ impl State {
     ///
     /// # Errors
     /// If the change is malformed; nothing was changed then.
-    pub fn merge_change(&mut self, change: Change, shifts: &mut Vec<Shift>) -> Result<(), Malformed> {
-        self.validate_op(&change)?;
-        match change {
-            Change::Batch(batch) => self.add_batch(batch, shifts),
-            Change::Segment { batch, segment, lengths, entries } => {
-                self.merge_segment(batch, segment, lengths, entries, shifts)
+    pub fn merge_change(&mut self, change: &Change, shifts: &mut Vec<Shift>) -> Result<(), Malformed> {
+        self.validate_op(change)?;
+        match *change {
+            Change::Batch(ref batch) => self.add_batch(batch, shifts),
+            Change::Segment { batch, segment, ref lengths, ref entries } => {
+                if self.batches.contains_key(&batch) {
+                    self.merge_segment(batch, segment, lengths, entries, shifts)?;
+                } else {
+                    self.keep_early(Some(change.clone()), batch);
+                }
             }
-            Change::Moved { batch, docs, epoch, owner, claimed } => {
+            Change::Moved { batch, ref docs, epoch, owner, claimed } => {
                 let status = if claimed { Status::Claimed } else { Status::Given };
-                let late = self.merge_slots(batch, docs, epoch, owner, status, shifts)?;
+                let late = self.merge_entries(batch, docs, Entry { epoch, node: owner, status }, shifts)?;
                 self.keep_early(late.map(|docs| Change::Moved { batch, docs, epoch, owner, claimed }), batch);
-                Ok(())
             }
-            Change::Ended { batch, docs, epoch, node, outcome } => {
-                let late = self.merge_slots(batch, docs, epoch, node, Status::Ended(outcome), shifts)?;
+            Change::Ended { batch, ref docs, epoch, node, outcome } => {
+                let late =
+                    self.merge_entries(batch, docs, Entry { epoch, node, status: Status::Ended(outcome) }, shifts)?;
                 self.keep_early(late.map(|docs| Change::Ended { batch, docs, epoch, node, outcome }), batch);
-                Ok(())
             }
-            Change::Running { batch, docs, epoch, node } => {
-                let late = self.merge_running(batch, &docs, epoch, node)?;
+            Change::Running { batch, ref docs, epoch, node } => {
+                let late = self.merge_running(batch, docs, epoch, node)?;
                 self.keep_early(late.map(|docs| Change::Running { batch, docs, epoch, node }), batch);
-                Ok(())
             }
             Change::Tried { doc, failures, crashes } => {
                 if self.slot(doc).is_none_or(|slot| slot.outcome().is_none()) {
@@ -172,17 +174,11 @@ impl State {
                     tries.failures = tries.failures.max(failures);
                     tries.crashes = tries.crashes.max(crashes);
                 }
-                Ok(())
             }
-            Change::Cancelled(batch) => {
-                self.cancelled.insert(batch);
-                Ok(())
-            }
-            Change::Draining(origin) => {
-                self.draining.insert(origin);
-                Ok(())
-            }
+            Change::Cancelled(batch) => drop(self.cancelled.insert(batch)),
+            Change::Draining(origin) => drop(self.draining.insert(origin)),
         }
+        Ok(())
     }
 
     fn validate_documents(&self, batch: BatchId, largest: Option<DocNumber>) -> Result<(), Malformed> {
@@ -215,15 +211,14 @@ impl State {
         }
     }
 
-    fn add_batch(&mut self, batch: Batch, shifts: &mut Vec<Shift>) -> Result<(), Malformed> {
+    fn add_batch(&mut self, batch: &Batch, shifts: &mut Vec<Shift>) {
         let id = batch.id;
-        if let Entry::Vacant(place) = self.batches.entry(id) {
+        if let Vacant(place) = self.batches.entry(id) {
             let segments = vec![None; batch.segments() as usize];
-            let description = Arc::new(batch);
+            let description = Arc::new(batch.clone());
             place.insert(BatchState { description, segments, tally: Tally::default(), open_by_node: BTreeMap::new() });
             self.merge_early(id, shifts);
         }
-        Ok(())
     }
 
     /// Merges what arrived before its batch or segment. What is malformed, now that it can be told, is dropped.
@@ -232,7 +227,7 @@ impl State {
         self.early_bytes -= early.iter().map(weight).sum::<usize>();
         self.early_count -= early.len();
         for change in early {
-            let _ = self.merge_change(change, shifts);
+            let _ = self.merge_change(&change, shifts);
         }
     }
 
@@ -240,69 +235,66 @@ impl State {
         &mut self,
         batch: BatchId,
         segment: SegmentNumber,
-        lengths: Lengths,
-        entries: Entries,
+        lengths: &Arc<Lengths>,
+        entries: &Arc<Entries>,
         shifts: &mut Vec<Shift>,
     ) -> Result<(), Malformed> {
-        if !self.batches.contains_key(&batch) {
-            self.keep_early(Some(Change::Segment { batch, segment, lengths, entries }), batch);
-            return Ok(());
-        }
-        let nodes = entries.nodes.iter().map(|node| self.nodes.intern(*node).ok_or(Malformed::TooManyNodes));
-        let nodes: Vec<NodeIndex> = nodes.collect::<Result<_, _>>()?;
-        let slots = entries.runs.iter().flat_map(|run| {
-            let slot = Slot { epoch: run.epoch, node: nodes[usize::from(run.node)], status: run.status };
-            std::iter::repeat_n(slot, usize::from(run.count))
-        });
-        let state = self.batches.get_mut(&batch).expect("looked up just now");
+        let table = entries.table().iter().map(|entry| self.nodes.intern_entry(*entry).ok_or(Malformed::TooManyNodes));
+        let table: Vec<Slot> = table.collect::<Result<_, _>>()?;
+        let state = self.batches.get_mut(&batch).expect("the caller has looked it up");
         let first = segment.first().0;
+        let slots = (0..entries.len()).map(|place| (place, table[entries.code(place)]));
         if state.segments[segment.0 as usize].is_some() {
-            for (place, slot) in slots.enumerate() {
+            for (place, slot) in slots {
                 let doc = DocId { batch, number: DocNumber(first + place as u32) };
                 self.merge_slot(doc, slot, shifts);
             }
             return Ok(());
         }
-        let slots: Vec<Slot> = slots.collect();
-        for (place, slot) in slots.iter().enumerate() {
+        let mut open = vec![0; table.len()];
+        for (place, slot) in slots {
             let doc = DocId { batch, number: DocNumber(first + place as u32) };
-            state.tally.known += 1;
             match slot.outcome() {
                 Some(outcome) => {
                     *state.tally.of(outcome) += 1;
                     self.tries.remove(&doc);
                 }
                 None => {
-                    *state.open_by_node.entry(slot.node).or_default() += 1;
-                    *self.open_by_node.entry(slot.node).or_default() += 1;
+                    open[entries.code(place)] += 1;
                     if slot.node == NodeIndex::ME {
-                        shifts.push(Shift { doc, length: lengths.get(place), before: None, after: *slot });
+                        shifts.push(Shift { doc, length: lengths.get(place), before: None, after: slot });
                     }
                 }
             }
         }
-        state.segments[segment.0 as usize] = Some(Segment::new(Arc::new(lengths), slots));
+        for (slot, open) in table.iter().zip(open).filter(|(_, open)| *open > 0) {
+            *state.open_by_node.entry(slot.node).or_default() += open;
+            *self.open_by_node.entry(slot.node).or_default() += open;
+        }
+        state.tally.known += entries.len() as u64;
+        state.segments[segment.0 as usize] = Some(Segment::new(lengths.clone(), entries.clone(), &self.nodes));
         self.merge_early(batch, shifts);
         Ok(())
     }
 
-    /// Merges one slot into many documents. Returns those whose segment is not known yet.
-    fn merge_slots(
+    /// Merges one entry into many documents. Returns those whose segment is not known yet.
+    fn merge_entries(
         &mut self,
         batch: BatchId,
-        docs: DocSet,
-        epoch: Epoch,
-        node: NodeId,
-        status: Status,
+        docs: &DocSet,
+        entry: Entry,
         shifts: &mut Vec<Shift>,
     ) -> Result<Option<DocSet>, Malformed> {
-        let node = self.nodes.intern(node).ok_or(Malformed::TooManyNodes)?;
-        let slot = Slot { epoch, node, status };
+        let slot = self.nodes.intern_entry(entry).ok_or(Malformed::TooManyNodes)?;
         if !self.batches.contains_key(&batch) {
-            return Ok(Some(docs));
+            return Ok(Some(docs.clone()));
         }
+        let rest = match entry.outcome() {
+            Some(outcome) if slot.node != NodeIndex::ME => &self.end_as_given(batch, docs, slot, outcome),
+            _ => docs,
+        };
         let mut late = DocSet::new();
-        for number in docs.iter() {
+        for number in rest.iter() {
             if !self.merge_slot(DocId { batch, number }, slot, shifts) {
                 late.insert(number);
             }
@@ -310,17 +302,51 @@ impl State {
         Ok((!late.is_empty()).then_some(late))
     }
 
+    /// Ends those of another node's documents that stand as they were first given, which are nearly all, without
+    /// comparing each with what is there: all nodes do this with all documents. Returns the others.
+    fn end_as_given(&mut self, batch: BatchId, docs: &DocSet, slot: Slot, outcome: Outcome) -> DocSet {
+        let state = self.batches.get_mut(&batch).expect("the caller has looked it up");
+        let node = self.nodes.id(slot.node);
+        let mut ended = 0;
+        let mut others = DocSet::new();
+        for number in docs.iter() {
+            let place = (number.0 % SEGMENT_DOCUMENTS) as usize;
+            let segment = state.segments.get_mut(number.segment().0 as usize).and_then(Option::as_mut);
+            let segment = segment.filter(|segment| place < segment.documents());
+            let Some(segment) = segment else {
+                others.insert(number);
+                continue;
+            };
+            match segment.end_as_given(place, slot.epoch, node, outcome, &self.nodes) {
+                Ending::Ended => {
+                    ended += 1;
+                    let doc = DocId { batch, number };
+                    self.running.remove(&doc);
+                    self.tries.remove(&doc);
+                }
+                Ending::Known => {}
+                Ending::Otherwise => drop(others.insert(number)),
+            }
+        }
+        if ended > 0 {
+            *state.tally.of(outcome) += ended;
+            *state.open_by_node.entry(slot.node).or_default() -= ended;
+            *self.open_by_node.entry(slot.node).or_default() -= ended;
+        }
+        others
+    }
+
     /// Merges one slot. False if the document's segment is not known yet.
     fn merge_slot(&mut self, doc: DocId, slot: Slot, shifts: &mut Vec<Shift>) -> bool {
         let Some(batch) = self.batches.get_mut(&doc.batch) else { return false };
         let Some(Some(segment)) = batch.segments.get_mut(doc.number.segment().0 as usize) else { return false };
         let place = (doc.number.0 % SEGMENT_DOCUMENTS) as usize;
-        let before = segment.get(place);
+        let before = segment.get(place, &self.nodes);
         if self.nodes.compare(slot, before) != Ordering::Greater {
             return true;
         }
         let shift = Shift { doc, length: segment.length(place), before: Some(before), after: slot };
-        segment.set(place, slot);
+        segment.set(place, slot, &self.nodes);
         match before.outcome() {
             Some(outcome) => *batch.tally.of(outcome) -= 1,
             None => {
