@@ -121,6 +121,17 @@ impl Lengths {
         }
     }
 
+    /// No length is above this. Looks at each only where they may be of any size.
+    pub fn most(&self) -> Length {
+        match self {
+            Lengths::Same { length, .. } => *length,
+            Lengths::Bytes(_) => Length(u8::MAX.into()),
+            Lengths::Shorts(_) => Length(u16::MAX.into()),
+            Lengths::Words(_) => Length(u32::MAX.into()),
+            Lengths::Longs(lengths) => Length(lengths.iter().copied().max().unwrap_or_default()),
+        }
+    }
+
     /// All lengths, in order.
     pub fn iter(&self) -> impl Iterator<Item = Length> + '_ {
         (0..self.len()).map(|index| self.get(index))

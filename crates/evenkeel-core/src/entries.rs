@@ -17,6 +17,8 @@ pub struct Entries {
     /// The entries that differ, in the order in which they first stand.
     table: Vec<Entry>,
     codes: Codes,
+    /// Of each entry the number of documents that stand so.
+    counts: Vec<u16>,
     /// Runs of documents that stand alike.
     runs: usize,
 }
@@ -43,24 +45,28 @@ impl Entries {
         let mut table: Vec<Entry> = Vec::new();
         let mut known: BTreeMap<(NodeId, Epoch, Status), u16> = BTreeMap::new();
         let mut codes: Vec<u16> = Vec::new();
+        let mut counts: Vec<u16> = Vec::new();
         let mut runs = 0;
         for entry in entries {
             assert!(codes.len() < SEGMENT_DOCUMENTS as usize, "more entries than a segment has documents");
             let alike = codes.last().copied().filter(|code| table[usize::from(*code)] == entry);
             runs += usize::from(alike.is_none());
-            codes.push(alike.unwrap_or_else(|| {
+            let code = alike.unwrap_or_else(|| {
                 *known.entry((entry.node, entry.epoch, entry.status)).or_insert_with(|| {
                     table.push(entry);
+                    counts.push(0);
                     (table.len() - 1) as u16
                 })
-            }));
+            });
+            counts[usize::from(code)] += 1;
+            codes.push(code);
         }
         let codes = if table.len() <= 1 << 8 {
             Codes::Bytes(codes.into_iter().map(|code| code as u8).collect())
         } else {
             Codes::Words(codes.into())
         };
-        Entries { table, codes, runs }
+        Entries { table, codes, counts, runs }
     }
 
     /// Number of documents.
@@ -76,9 +82,9 @@ impl Entries {
         self.len() == 0
     }
 
-    /// The entries that differ.
-    pub fn table(&self) -> &[Entry] {
-        &self.table
+    /// The entries that differ, each with the number of documents that stand so.
+    pub fn table(&self) -> impl ExactSizeIterator<Item = (Entry, u16)> + '_ {
+        self.table.iter().copied().zip(self.counts.iter().copied())
     }
 
     /// Place, in the table, of the entry of the document at `index`.

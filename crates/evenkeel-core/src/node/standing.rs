@@ -3,9 +3,10 @@
 
 use super::Node;
 use crate::balance::{
-    EPSILON, Equilibrium, Guard, Measured, RateEstimate, SlowRule, Speeds, Standing, equilibrium, regret, speeds, weigh,
+    EPSILON, Equilibrium, Guard, Measured, RateEstimate, SlowRule, Speeds, Standing, equilibrium, holders, regret, speeds,
+    weigh,
 };
-use crate::ids::NodeId;
+use crate::ids::{BatchId, NodeId, SegmentNumber};
 use crate::load::Load;
 use crate::settings::Metric;
 use crate::units::Length;
@@ -145,9 +146,13 @@ impl Node {
     }
 
     /// The nodes that should keep a copy of what belongs to this segment, in order of preference.
-    pub fn holders(&self, batch: crate::ids::BatchId, segment: crate::ids::SegmentNumber) -> Vec<NodeId> {
-        let electorate = self.electorate();
-        crate::balance::holders(batch, segment, &electorate, electorate.len())
+    pub fn holders(&self, batch: BatchId, segment: SegmentNumber) -> Vec<NodeId> {
+        self.first_holders(batch, segment, usize::MAX)
+    }
+
+    /// The first of them, which are found faster than all.
+    pub fn first_holders(&self, batch: BatchId, segment: SegmentNumber, most: usize) -> Vec<NodeId> {
+        holders(batch, segment, &self.electorate(), most)
     }
 
     pub(super) fn measure_pace(&mut self) {

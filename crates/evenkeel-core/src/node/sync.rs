@@ -19,6 +19,10 @@ const ANSWER_BYTES: usize = 1 << 20;
 /// Pulls under way at once.
 const MAX_PULLS: usize = 8;
 
+/// Pulls that are begun in one gossip interval where more peers have something new than could be asked at once. News
+/// reaches everybody within log2(n) rounds with one of them; the others are for what is lost.
+const SOME_PULLS: usize = 3;
+
 /// Peers that are told at once of something urgent; in a larger cluster gossip tells the rest.
 const MAX_NUDGED: usize = 64;
 
@@ -133,6 +137,15 @@ impl Node {
         }
         for node in asked {
             self.pull_from(node, None, out);
+        }
+        // Where more have something new than can be asked at once, each has most of what the others have: a few, and every
+        // time others, so that not all nodes ask the same.
+        if behind.len() > MAX_PULLS {
+            for place in 0..SOME_PULLS {
+                let other = place + self.chance.below((behind.len() - place) as u64) as usize;
+                behind.swap(place, other);
+            }
+            behind.truncate(SOME_PULLS);
         }
         for node in behind {
             if self.pulling.len() >= MAX_PULLS {

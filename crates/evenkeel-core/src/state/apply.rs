@@ -106,7 +106,7 @@ impl CmRDT for State {
                 _ => Ok(()),
             },
             Change::Segment { batch, segment, lengths, entries } => {
-                if lengths.iter().any(|length| length > Length::MAX) {
+                if lengths.most() > Length::MAX {
                     return Err(Malformed::Length(*batch));
                 }
                 let Some(known) = self.batches.get(batch) else { return self.room_for_early(*batch) };
@@ -193,6 +193,9 @@ impl State {
     /// Whether the batch, or the segment of one of these documents, has not come.
     fn speaks_of_unknown(&self, batch: BatchId, docs: &DocSet) -> bool {
         let Some(known) = self.batches.get(&batch) else { return true };
+        if known.tally.known == u64::from(known.description.documents) {
+            return false;
+        }
         let unknown = known.segments.iter().enumerate().filter(|(_, segment)| segment.is_none());
         let mut firsts = unknown.map(|(number, _)| SegmentNumber(number as u32).first().0);
         firsts.any(|first| docs.0.range_cardinality(first..first.saturating_add(SEGMENT_DOCUMENTS)) > 0)
@@ -239,37 +242,34 @@ impl State {
         entries: &Arc<Entries>,
         shifts: &mut Vec<Shift>,
     ) -> Result<(), Malformed> {
-        let table = entries.table().iter().map(|entry| self.nodes.intern_entry(*entry).ok_or(Malformed::TooManyNodes));
-        let table: Vec<Slot> = table.collect::<Result<_, _>>()?;
+        let table = entries.table().map(|(entry, count)| Some((self.nodes.intern_entry(entry)?, count)));
+        let table: Vec<(Slot, u16)> = table.collect::<Option<_>>().ok_or(Malformed::TooManyNodes)?;
         let state = self.batches.get_mut(&batch).expect("the caller has looked it up");
-        let first = segment.first().0;
-        let slots = (0..entries.len()).map(|place| (place, table[entries.code(place)]));
+        let slots = (0..entries.len()).map(|place| (place, table[entries.code(place)].0));
+        let doc = |place| DocId { batch, number: DocNumber(segment.first().0 + place as u32) };
         if state.segments[segment.0 as usize].is_some() {
             for (place, slot) in slots {
-                let doc = DocId { batch, number: DocNumber(first + place as u32) };
-                self.merge_slot(doc, slot, shifts);
+                self.merge_slot(doc(place), slot, shifts);
             }
             return Ok(());
         }
-        let mut open = vec![0; table.len()];
-        for (place, slot) in slots {
-            let doc = DocId { batch, number: DocNumber(first + place as u32) };
+        for (slot, count) in &table {
             match slot.outcome() {
-                Some(outcome) => {
-                    *state.tally.of(outcome) += 1;
-                    self.tries.remove(&doc);
-                }
+                Some(outcome) => *state.tally.of(outcome) += u64::from(*count),
                 None => {
-                    open[entries.code(place)] += 1;
-                    if slot.node == NodeIndex::ME {
-                        shifts.push(Shift { doc, length: lengths.get(place), before: None, after: slot });
-                    }
+                    *state.open_by_node.entry(slot.node).or_default() += u64::from(*count);
+                    *self.open_by_node.entry(slot.node).or_default() += u64::from(*count);
                 }
             }
         }
-        for (slot, open) in table.iter().zip(open).filter(|(_, open)| *open > 0) {
-            *state.open_by_node.entry(slot.node).or_default() += open;
-            *self.open_by_node.entry(slot.node).or_default() += open;
+        let concerns = |slot: &Slot| slot.outcome().is_some() || slot.node == NodeIndex::ME;
+        let concerned = table.iter().any(|(slot, _)| concerns(slot));
+        for (place, slot) in slots.filter(|(_, slot)| concerned && concerns(slot)) {
+            if slot.outcome().is_some() {
+                self.tries.remove(&doc(place));
+            } else {
+                shifts.push(Shift { doc: doc(place), length: lengths.get(place), before: None, after: slot });
+            }
         }
         state.tally.known += entries.len() as u64;
         state.segments[segment.0 as usize] = Some(Segment::new(lengths.clone(), entries.clone(), &self.nodes));

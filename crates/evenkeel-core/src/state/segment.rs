@@ -48,7 +48,7 @@ impl Segment {
     pub(super) fn new(lengths: Arc<Lengths>, entries: Arc<Entries>, nodes: &NodeTable) -> Segment {
         let documents = entries.len();
         assert!(documents > 0 && documents == lengths.len(), "{documents} entries, {} lengths", lengths.len());
-        let open = entries.iter().filter(|entry| entry.outcome().is_none()).count() as u16;
+        let open = entries.table().filter(|(entry, _)| entry.outcome().is_none()).map(|(_, count)| count).sum();
         let slots = Slots::Since(Since::new(entries));
         let mut segment = Segment { lengths, slots, documents: documents as u16, open };
         segment.compact_if_ended(nodes);
@@ -61,7 +61,7 @@ impl Segment {
 
     pub(super) fn get(&self, place: usize, nodes: &NodeTable) -> Slot {
         match &self.slots {
-            Slots::Since(since) => nodes.slot(since.get(place)),
+            Slots::Since(since) => since.get(place, nodes),
             Slots::Same(slot) => *slot,
             Slots::Coded { table, codes } => table[usize::from(codes[place])],
             Slots::Each(slots) => slots[place],
@@ -76,7 +76,7 @@ impl Segment {
         self.open -= u16::from(before.outcome().is_none());
         self.open += u16::from(slot.outcome().is_none());
         if let Slots::Since(since) = &mut self.slots
-            && since.set(place, nodes.entry(slot))
+            && since.set(place, slot, nodes)
         {
             self.compact_if_ended(nodes);
             return;
@@ -108,7 +108,12 @@ impl Segment {
     }
 
     pub(super) fn iter<'a>(&'a self, nodes: &'a NodeTable) -> impl Iterator<Item = Slot> + 'a {
-        (0..self.documents()).map(|place| self.get(place, nodes))
+        // Each node of those that were told is looked up once.
+        let told = if let Slots::Since(since) = &self.slots { since.told_slots(nodes) } else { Vec::new() };
+        (0..self.documents()).map(move |place| match &self.slots {
+            Slots::Since(since) => since.get_by(place, |code| told[code]),
+            _ => self.get(place, nodes),
+        })
     }
 
     /// Number of documents without an outcome.
@@ -128,7 +133,7 @@ impl Segment {
     /// The first document that stands otherwise here than there, by two replicas with tables of their own.
     pub(super) fn difference(&self, nodes: &NodeTable, there: &Segment, nodes_there: &NodeTable) -> Option<usize> {
         if let (Slots::Since(here), Slots::Since(there)) = (&self.slots, &there.slots)
-            && here.is_same(there)
+            && here.is_same(nodes, there, nodes_there)
         {
             return None;
         }
@@ -140,7 +145,7 @@ impl Segment {
     /// The first document without an outcome.
     pub(super) fn first_open(&self, nodes: &NodeTable) -> Option<usize> {
         match &self.slots {
-            Slots::Since(since) => since.first_open(),
+            Slots::Since(since) => since.first_open(nodes),
             _ => self.iter(nodes).position(|slot| slot.outcome().is_none()),
         }
     }
@@ -151,13 +156,11 @@ impl Segment {
         }
         self.lengths = Arc::new(Lengths::Same { length: Length(0), count: u32::from(self.documents) });
         let compact = match &self.slots {
-            Slots::Since(since) => {
-                since.codes().map(|(table, codes)| (table.iter().map(|entry| nodes.slot(*entry)).collect(), codes))
-            }
+            Slots::Since(since) => since.codes(nodes),
             Slots::Each(slots) => codes(slots),
             Slots::Same(_) | Slots::Coded { .. } => return,
         };
-        let Some((table, codes)): Option<(Vec<Slot>, Vec<u8>)> = compact else { return };
+        let Some((table, codes)) = compact else { return };
         self.slots = match table.as_slice() {
             [slot] => Slots::Same(*slot),
             _ => Slots::Coded { table: table.into(), codes: codes.into() },
