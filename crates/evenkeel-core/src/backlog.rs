@@ -1,8 +1,8 @@
 //! The documents that wait at this node, longest first.
 //!
-//! A shelf for each segment holds its documents in order of length (two bytes each) and a bit for each that waits;
-//! an index over the shelves finds the longest and the shortest of all. So a million waiting documents take little
-//! more than two megabytes, and no operation looks at more than one shelf and one path of the index.
+//! A shelf for each segment holds the numbers of its documents that wait in order of length, two bytes each; an index
+//! over the shelves finds the longest and the shortest of all. So a million waiting documents take little more than two
+//! megabytes, and no operation looks at more than one shelf and one path of the index.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -14,79 +14,38 @@ use crate::units::Length;
 
 type ShelfId = (BatchId, SegmentNumber);
 
-/// Waiting documents of one segment. A *rank* is a document's place in the order of length, longest first, then
-/// lowest number first.
+/// Waiting documents of one segment.
 #[derive(Debug, Clone)]
 struct Shelf {
     lengths: Arc<Lengths>,
-    /// Place in the segment by rank; `None` where all lengths are the same and ranks are places.
-    order: Option<Box<[u16]>>,
-    /// A bit for each rank: that document waits.
-    waiting: Box<[u64]>,
-    count: u32,
+    /// Their places in the segment, the shortest first, and among equals the highest number: the next to start is last, and
+    /// is taken off without moving the others.
+    waiting: Vec<u16>,
 }
 
 impl Shelf {
     fn new(lengths: Arc<Lengths>) -> Shelf {
-        let documents = lengths.len();
-        let order = match lengths.as_ref() {
-            Lengths::Same { .. } => None,
-            _ => {
-                let mut order: Box<[u16]> = (0..documents as u16).collect();
-                order.sort_by_key(|place| Reverse(lengths.get(usize::from(*place))));
-                Some(order)
-            }
-        };
-        Shelf { lengths, order, waiting: vec![0; documents.div_ceil(64)].into(), count: 0 }
+        Shelf { lengths, waiting: Vec::new() }
     }
 
-    fn place(&self, rank: usize) -> usize {
-        self.order.as_ref().map_or(rank, |order| usize::from(order[rank]))
+    fn length(&self, place: u16) -> Length {
+        self.lengths.get(place.into())
     }
 
-    fn length_at(&self, rank: usize) -> Length {
-        self.lengths.get(self.place(rank))
+    /// Where a document waits, or would wait.
+    fn find(&self, place: u16) -> Result<usize, usize> {
+        let key = |place: u16| (self.length(place), Reverse(place));
+        self.waiting.binary_search_by_key(&key(place), |other| key(*other))
     }
 
-    fn rank(&self, place: usize) -> usize {
-        let Some(order) = &self.order else { return place };
-        let key = (Reverse(self.lengths.get(place)), place);
-        order.partition_point(|other| (Reverse(self.lengths.get(usize::from(*other))), usize::from(*other)) < key)
-    }
-
-    fn contains(&self, rank: usize) -> bool {
-        self.waiting[rank / 64] >> (rank % 64) & 1 == 1
-    }
-
-    /// First waiting rank at or after `from`.
-    fn next(&self, from: usize) -> Option<usize> {
-        let mut word = from / 64;
-        let mut bits = self.waiting.get(word)? & (u64::MAX << (from % 64));
-        while bits == 0 {
-            word += 1;
-            bits = *self.waiting.get(word)?;
-        }
-        Some(word * 64 + bits.trailing_zeros() as usize)
-    }
-
-    fn last(&self) -> Option<usize> {
-        let word = self.waiting.iter().rposition(|bits| *bits != 0)?;
-        Some(word * 64 + 63 - self.waiting[word].leading_zeros() as usize)
-    }
-
-    /// First waiting rank whose length is at most `limit`.
-    fn next_at_most(&self, limit: Length) -> Option<usize> {
-        let from = match &self.order {
-            None if self.lengths.get(0) <= limit => 0,
-            None => return None,
-            Some(order) => order.partition_point(|place| self.lengths.get(usize::from(*place)) > limit),
-        };
-        self.next(from)
+    /// How many are at most so long.
+    fn at_most(&self, limit: Length) -> usize {
+        self.waiting.partition_point(|place| self.length(*place) <= limit)
     }
 
     /// Longest and shortest waiting lengths.
     fn extremes(&self) -> Option<(Length, Length)> {
-        Some((self.length_at(self.next(0)?), self.length_at(self.last()?)))
+        Some((self.length(*self.waiting.last()?), self.length(*self.waiting.first()?)))
     }
 }
 
@@ -123,9 +82,9 @@ impl Backlog {
 
     /// Whether the document waits.
     pub fn contains(&self, doc: DocId) -> bool {
-        let place = (doc.number.0 % SEGMENT_DOCUMENTS) as usize;
+        let place = place_in_segment(doc);
         let shelf = self.shelves.get(&(doc.batch, doc.number.segment()));
-        shelf.is_some_and(|shelf| place < shelf.lengths.len() && shelf.contains(shelf.rank(place)))
+        shelf.is_some_and(|shelf| usize::from(place) < shelf.lengths.len() && shelf.find(place).is_ok())
     }
 
     /// Adds a document; `lengths` are those of its segment. False if it waits already.
@@ -133,16 +92,12 @@ impl Backlog {
     /// # Panics
     /// If `lengths` does not reach to the document.
     pub fn insert(&mut self, doc: DocId, lengths: &Arc<Lengths>) -> bool {
-        let place = (doc.number.0 % SEGMENT_DOCUMENTS) as usize;
-        assert!(place < lengths.len(), "{doc} is beyond its segment");
+        let place = place_in_segment(doc);
+        assert!(usize::from(place) < lengths.len(), "{doc} is beyond its segment");
         self.update((doc.batch, doc.number.segment()), Some(lengths), |shelf| {
-            let rank = shelf.rank(place);
-            let new = !shelf.contains(rank);
-            if new {
-                shelf.waiting[rank / 64] |= 1 << (rank % 64);
-                shelf.count += 1;
-            }
-            new.then(|| shelf.length_at(rank))
+            let at = shelf.find(place).err()?;
+            shelf.waiting.insert(at, place);
+            Some(shelf.length(place))
         })
         .inspect(|length| {
             self.count += 1;
@@ -153,18 +108,14 @@ impl Backlog {
 
     /// Takes a document out. False if it did not wait.
     pub fn remove(&mut self, doc: DocId) -> bool {
-        let place = (doc.number.0 % SEGMENT_DOCUMENTS) as usize;
+        let place = place_in_segment(doc);
         self.update((doc.batch, doc.number.segment()), None, |shelf| {
-            if place >= shelf.lengths.len() {
+            if usize::from(place) >= shelf.lengths.len() {
                 return None;
             }
-            let rank = shelf.rank(place);
-            let known = shelf.contains(rank);
-            if known {
-                shelf.waiting[rank / 64] &= !(1 << (rank % 64));
-                shelf.count -= 1;
-            }
-            known.then(|| shelf.length_at(rank))
+            let at = shelf.find(place).ok()?;
+            shelf.waiting.remove(at);
+            Some(shelf.length(place))
         })
         .inspect(|length| {
             self.count -= 1;
@@ -207,14 +158,14 @@ impl Backlog {
     pub fn longest(&self) -> Option<(DocId, Length)> {
         let (Reverse(length), id) = self.longest.first()?;
         let shelf = &self.shelves[id];
-        Some((document(*id, shelf.place(shelf.next(0)?)), *length))
+        Some((document(*id, *shelf.waiting.last()?), *length))
     }
 
     /// The shortest document that waits.
     pub fn shortest(&self) -> Option<(DocId, Length)> {
         let (length, id) = self.shortest.first()?;
         let shelf = &self.shelves[id];
-        Some((document(*id, shelf.place(shelf.last()?)), *length))
+        Some((document(*id, *shelf.waiting.first()?), *length))
     }
 
     /// The longest document of at most this length.
@@ -226,9 +177,7 @@ impl Backlog {
     pub fn descending(&self, limit: Length) -> Descending<'_> {
         let mut heap = BinaryHeap::new();
         for (id, shelf) in &self.shelves {
-            if let Some(rank) = shelf.next_at_most(limit) {
-                heap.push((shelf.length_at(rank), Reverse(*id), rank));
-            }
+            heap.extend(shelf.at_most(limit).checked_sub(1).map(|at| (shelf.length(shelf.waiting[at]), Reverse(*id), at)));
         }
         Descending { backlog: self, heap }
     }
@@ -240,9 +189,7 @@ impl Backlog {
         let shelves = self.shelves.range(from..=to);
         shelves
             .flat_map(|(id, shelf)| {
-                (0..shelf.lengths.len())
-                    .filter(|rank| shelf.contains(*rank))
-                    .map(|rank| document(*id, shelf.place(rank)))
+                shelf.waiting.iter().rev().map(|place| document(*id, *place))
             })
             .collect()
     }
@@ -259,24 +206,24 @@ impl Descending<'_> {
     /// The longest document not visited yet that is at most `limit` long. Longer ones are passed over for good.
     pub fn next(&mut self, limit: Length) -> Option<(DocId, Length)> {
         loop {
-            let (length, Reverse(id), rank) = self.heap.pop()?;
+            let (length, Reverse(id), at) = self.heap.pop()?;
             let shelf = &self.backlog.shelves[&id];
-            if length > limit {
-                if let Some(rank) = shelf.next_at_most(limit) {
-                    self.heap.push((shelf.length_at(rank), Reverse(id), rank));
-                }
-                continue;
+            let fits = length <= limit;
+            let next = if fits { at } else { shelf.at_most(limit) };
+            self.heap.extend(next.checked_sub(1).map(|at| (shelf.length(shelf.waiting[at]), Reverse(id), at)));
+            if fits {
+                return Some((document(id, shelf.waiting[at]), length));
             }
-            if let Some(next) = shelf.next(rank + 1) {
-                self.heap.push((shelf.length_at(next), Reverse(id), next));
-            }
-            return Some((document(id, shelf.place(rank)), length));
         }
     }
 }
 
-fn document((batch, segment): ShelfId, place: usize) -> DocId {
-    DocId { batch, number: DocNumber(segment.first().0 + place as u32) }
+fn place_in_segment(doc: DocId) -> u16 {
+    (doc.number.0 % SEGMENT_DOCUMENTS) as u16
+}
+
+fn document((batch, segment): ShelfId, place: u16) -> DocId {
+    DocId { batch, number: DocNumber(segment.first().0 + u32::from(place)) }
 }
 
 #[cfg(test)]

@@ -3,10 +3,13 @@
 //! A change is idempotent and commutes with every other: applying it is a join. So a log may be replayed from
 //! anywhere, and a copy of a change may arrive ahead of the log that carries it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
 use crate::docset::DocSet;
+pub use crate::entries::Entries;
 use crate::ids::{Attempt, BatchId, DocId, Epoch, NodeId, Origin, SegmentNumber};
 use crate::units::Length;
 
@@ -25,7 +28,7 @@ pub enum Outcome {
     Cancelled,
 }
 
-/// Where a document stands.
+/// Where a document stands. Its order is for looking things up: that of the lattice is [`Entry::compare`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Status {
     /// The submitter or the last owner gave it to its owner.
@@ -118,78 +121,20 @@ impl Lengths {
         }
     }
 
+    /// No length is above this. Looks at each only where they may be of any size.
+    pub fn most(&self) -> Length {
+        match self {
+            Lengths::Same { length, .. } => *length,
+            Lengths::Bytes(_) => Length(u8::MAX.into()),
+            Lengths::Shorts(_) => Length(u16::MAX.into()),
+            Lengths::Words(_) => Length(u32::MAX.into()),
+            Lengths::Longs(lengths) => Length(lengths.iter().copied().max().unwrap_or_default()),
+        }
+    }
+
     /// All lengths, in order.
     pub fn iter(&self) -> impl Iterator<Item = Length> + '_ {
         (0..self.len()).map(|index| self.get(index))
-    }
-}
-
-/// Consecutive documents that stand alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Run {
-    /// How many documents.
-    pub count: u16,
-    /// Their epoch.
-    pub epoch: Epoch,
-    /// Index of their node in [`Entries::nodes`].
-    pub node: u16,
-    /// Where they stand.
-    pub status: Status,
-}
-
-/// Entries of consecutive documents, as runs over a table of the nodes concerned.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Entries {
-    /// The nodes that the runs name.
-    pub nodes: Vec<NodeId>,
-    /// The documents, in order.
-    pub runs: Vec<Run>,
-}
-
-impl Entries {
-    /// Packs a list of entries; at most 65,535 different nodes.
-    pub fn pack(entries: impl IntoIterator<Item = Entry>) -> Entries {
-        let mut packed = Entries::default();
-        for entry in entries {
-            packed.push(entry);
-        }
-        packed
-    }
-
-    fn push(&mut self, entry: Entry) {
-        let node = self.nodes.iter().position(|node| *node == entry.node).unwrap_or_else(|| {
-            self.nodes.push(entry.node);
-            self.nodes.len() - 1
-        });
-        let node = u16::try_from(node).expect("fewer than 65,536 nodes in one segment");
-        match self.runs.last_mut() {
-            Some(run)
-                if run.node == node
-                    && run.epoch == entry.epoch
-                    && run.status == entry.status
-                    && run.count < u16::MAX =>
-            {
-                run.count += 1;
-            }
-            _ => self.runs.push(Run { count: 1, epoch: entry.epoch, node, status: entry.status }),
-        }
-    }
-
-    /// The entries, in order; runs that name no node of the table are left out (see [`Entries::documents`]).
-    pub fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
-        self.runs.iter().flat_map(|run| {
-            let node = self.nodes.get(usize::from(run.node)).copied();
-            node.into_iter().flat_map(move |node| {
-                std::iter::repeat_n(Entry { epoch: run.epoch, node, status: run.status }, usize::from(run.count))
-            })
-        })
-    }
-
-    /// Number of documents; `None` if a run names a node that is not in the table, as only a faulty peer's can.
-    pub fn documents(&self) -> Option<usize> {
-        self.runs
-            .iter()
-            .try_fold(0, |sum, run| (usize::from(run.node) < self.nodes.len()).then(|| sum + usize::from(run.count)))
     }
 }
 
@@ -205,9 +150,9 @@ pub enum Change {
         /// The segment.
         segment: SegmentNumber,
         /// Length of each document.
-        lengths: Lengths,
+        lengths: Arc<Lengths>,
         /// Where each stands.
-        entries: Entries,
+        entries: Arc<Entries>,
     },
     /// These documents have a new owner.
     Moved {

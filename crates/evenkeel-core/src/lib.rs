@@ -9,6 +9,7 @@ pub mod batch;
 pub mod bundle;
 pub mod change;
 pub mod docset;
+mod entries;
 pub mod ids;
 pub mod load;
 pub mod log;

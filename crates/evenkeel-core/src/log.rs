@@ -4,11 +4,13 @@
 //! clock; what every live node has, and what exceeds the byte budget, is dropped, and whoever lags further gets a
 //! snapshot of the state.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque, btree_map};
+use std::iter::Peekable;
+use std::sync::Arc;
 
 use crdts::{CmRDT, Dot};
 
-use crate::change::{Change, Clock, Entries, Lengths};
+use crate::change::{Change, Clock, Lengths};
 use crate::ids::Origin;
 use crate::message::Logged;
 
@@ -17,7 +19,7 @@ use crate::message::Logged;
 struct OriginLog {
     /// Number of changes dropped from the front.
     dropped: u64,
-    changes: VecDeque<Change>,
+    changes: VecDeque<Arc<Change>>,
 }
 
 impl OriginLog {
@@ -29,7 +31,7 @@ impl OriginLog {
 /// The change logs of all origins that one node has heard of.
 #[derive(Debug, Clone)]
 pub struct Log {
-    clock: Clock,
+    clock: Arc<Clock>,
     origins: BTreeMap<Origin, OriginLog>,
     bytes: usize,
 }
@@ -57,11 +59,11 @@ pub struct Answer {
 impl Log {
     /// Empty logs.
     pub fn new() -> Log {
-        Log { clock: Clock::new(), origins: BTreeMap::new(), bytes: 0 }
+        Log { clock: Arc::default(), origins: BTreeMap::new(), bytes: 0 }
     }
 
     /// What has been seen.
-    pub fn clock(&self) -> &Clock {
+    pub fn clock(&self) -> &Arc<Clock> {
         &self.clock
     }
 
@@ -78,7 +80,7 @@ impl Log {
     /// Appends a change of this node's own; returns its number.
     pub fn append(&mut self, origin: Origin, change: Change) -> u64 {
         let sequence = self.clock.get(&origin) + 1;
-        self.push(Logged { origin, sequence, change });
+        self.push(Logged { origin, sequence, change: Arc::new(change) });
         sequence
     }
 
@@ -98,7 +100,7 @@ impl Log {
     /// If it is not the next of its origin's log.
     pub fn push(&mut self, logged: Logged) {
         assert_eq!(self.place(&logged), Ok(()), "{} of {}", logged.sequence, logged.origin);
-        self.clock.apply(Dot::new(logged.origin, logged.sequence));
+        Arc::make_mut(&mut self.clock).apply(Dot::new(logged.origin, logged.sequence));
         self.bytes += weight(&logged.change);
         let log = self.origins.entry(logged.origin).or_default();
         log.changes.push_back(logged.change);
@@ -111,7 +113,7 @@ impl Log {
                 let log = self.origins.entry(*dot.actor).or_default();
                 self.bytes -= log.changes.drain(..).map(|change| weight(&change)).sum::<usize>();
                 log.dropped = dot.counter;
-                self.clock.apply(Dot::new(*dot.actor, dot.counter));
+                Arc::make_mut(&mut self.clock).apply(Dot::new(*dot.actor, dot.counter));
             }
         }
     }
@@ -119,12 +121,15 @@ impl Log {
     /// What a puller lacks, in the order of each log, about `max_bytes` at a time. Logs that do not reach back so far are
     /// left out.
     pub fn answer(&self, seen: &Clock, max_bytes: usize) -> Answer {
-        let reaches_back = |origin: &Origin, log: &OriginLog| seen.get(origin) >= log.dropped;
-        let gap = self.origins.iter().any(|(origin, log)| !reaches_back(origin, log));
-        let mut answer = Answer { changes: Vec::new(), more: false, gap };
+        let mut beside = Beside::new(seen);
+        let mut answer = Answer { changes: Vec::new(), more: false, gap: false };
         let mut bytes = 0;
-        for (origin, log) in self.origins.iter().filter(|(origin, log)| reaches_back(origin, log)) {
-            let from = seen.get(origin).min(log.head());
+        for (origin, log) in &self.origins {
+            let from = beside.get(origin).min(log.head());
+            if from < log.dropped {
+                answer.gap = true;
+                continue;
+            }
             for (place, change) in log.changes.iter().enumerate().skip((from - log.dropped) as usize) {
                 if bytes >= max_bytes {
                     return Answer { more: true, ..answer };
@@ -137,10 +142,11 @@ impl Log {
         answer
     }
 
-    /// Drops what everybody has seen, and then, oldest first from the largest log, what exceeds the budget.
-    pub fn trim<'a>(&mut self, seen_by_all: impl Iterator<Item = &'a Clock> + Clone, max_bytes: usize) {
+    /// Drops what everybody has seen.
+    pub fn drop_known(&mut self, seen_by_all: &Clock) {
+        let mut beside = Beside::new(seen_by_all);
         for (origin, log) in &mut self.origins {
-            let known = seen_by_all.clone().map(|clock| clock.get(origin)).min().unwrap_or(log.dropped);
+            let known = beside.get(origin);
             while log.dropped < known
                 && let Some(change) = log.changes.pop_front()
             {
@@ -148,6 +154,10 @@ impl Log {
                 self.bytes -= weight(&change);
             }
         }
+    }
+
+    /// Drops, oldest first from the largest log, what exceeds the budget.
+    pub fn drop_beyond(&mut self, max_bytes: usize) {
         while self.bytes > max_bytes {
             let largest =
                 self.origins.values_mut().max_by_key(|log| log.changes.len()).expect("bytes are kept somewhere");
@@ -175,11 +185,31 @@ impl Default for Log {
     }
 }
 
+/// Whether whoever has seen the one has seen the other.
+pub fn covers(seen: &Clock, other: &Clock) -> bool {
+    let mut beside = Beside::new(seen);
+    other.dots.iter().all(|(origin, count)| beside.get(origin) >= *count)
+}
+
+/// Looks up, in a clock, origins that are asked for in ascending order: one walk beside them, not a search for each.
+struct Beside<'a>(Peekable<btree_map::Iter<'a, Origin, u64>>);
+
+impl<'a> Beside<'a> {
+    fn new(clock: &'a Clock) -> Beside<'a> {
+        Beside(clock.dots.iter().peekable())
+    }
+
+    fn get(&mut self, origin: &Origin) -> u64 {
+        while self.0.next_if(|(known, _)| *known < origin).is_some() {}
+        self.0.next_if(|(known, _)| *known == origin).map_or(0, |(_, count)| *count)
+    }
+}
+
 /// Size of a change in memory and on the wire, about, in bytes.
 pub fn weight(change: &Change) -> usize {
     64 + match change {
         Change::Batch(batch) => batch.command.iter().map(String::len).sum(),
-        Change::Segment { lengths, entries, .. } => lengths_weight(lengths) + entries_weight(entries),
+        Change::Segment { lengths, entries, .. } => lengths_weight(lengths) + entries.weight(),
         Change::Moved { docs, .. } | Change::Ended { docs, .. } | Change::Running { docs, .. } => {
             docs.0.serialized_size()
         }
@@ -198,12 +228,10 @@ fn lengths_weight(lengths: &Lengths) -> usize {
         }
 }
 
-fn entries_weight(entries: &Entries) -> usize {
-    entries.nodes.len() * 16 + entries.runs.len() * size_of::<crate::change::Run>()
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::ids::{BatchId, Generation, NodeId};
 
@@ -236,11 +264,24 @@ mod tests {
         assert_eq!(puller.digest(), log.digest());
     }
 
+    proptest! {
+        #[test]
+        fn a_clock_covers_another_if_it_is_not_behind_anywhere(a: Vec<(u8, u8)>, b: Vec<(u8, u8)>) {
+            let clock = |dots: &[(u8, u8)]| {
+                let mut clock = Clock::new();
+                dots.iter().for_each(|(node, count)| clock.apply(Dot::new(origin(node % 8), u64::from(*count) + 1)));
+                clock
+            };
+            let (a, b) = (clock(&a), clock(&b));
+            prop_assert_eq!(covers(&a, &b), a >= b);
+        }
+    }
+
     #[test]
     fn a_gap_and_a_repetition_are_told_apart() {
         let mut log = Log::new();
         log.append(origin(1), change(1));
-        let logged = |sequence| Logged { origin: origin(1), sequence, change: change(sequence) };
+        let logged = |sequence| Logged { origin: origin(1), sequence, change: Arc::new(change(sequence)) };
         assert_eq!(log.place(&logged(1)), Err(Misplaced::Known));
         assert_eq!(log.place(&logged(2)), Ok(()));
         assert_eq!(log.place(&logged(3)), Err(Misplaced::Gap));
@@ -256,7 +297,7 @@ mod tests {
         let first = log.answer(&Clock::new(), 150).changes;
         let mut seen = Clock::new();
         first.iter().for_each(|logged| seen.apply(Dot::new(logged.origin, logged.sequence)));
-        log.trim([&seen].into_iter(), usize::MAX);
+        log.drop_known(&seen);
         let late = log.answer(&Clock::new(), 1000);
         assert!(late.gap && late.changes.iter().all(|logged| logged.origin == origin(2)) && late.changes.len() == 1);
         let next = log.answer(&seen, 1000);
@@ -265,7 +306,7 @@ mod tests {
         newcomer.advance(log.clock());
         assert_eq!(newcomer.answer(&seen, 1000), Answer { changes: Vec::new(), more: false, gap: true });
         assert_eq!(newcomer.digest(), log.digest());
-        log.trim([].into_iter(), 0);
+        log.drop_beyond(0);
         assert_eq!(log.bytes(), 0);
     }
 }

@@ -1,5 +1,7 @@
 //! What nodes say to each other directly. Each message may be lost, doubled, late or out of order.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, Clock};
@@ -13,7 +15,7 @@ use crate::units::Length;
 pub struct Cursor {
     /// What the answering node had seen when the snapshot began: what the puller has seen once it is complete. Settled by
     /// the answer to the first pull.
-    pub base: Clock,
+    pub base: Arc<Clock>,
     /// Next batch, `None` for the first.
     pub batch: Option<BatchId>,
     /// Next segment of that batch.
@@ -23,7 +25,7 @@ pub struct Cursor {
 impl Cursor {
     /// From the beginning.
     pub fn start() -> Cursor {
-        Cursor { base: Clock::new(), batch: None, segment: SegmentNumber(0) }
+        Cursor { base: Arc::default(), batch: None, segment: SegmentNumber(0) }
     }
 }
 
@@ -34,8 +36,8 @@ pub struct Logged {
     pub origin: Origin,
     /// Its place there, from 1.
     pub sequence: u64,
-    /// The change.
-    pub change: Change,
+    /// The change. Shared by all who keep it.
+    pub change: Arc<Change>,
 }
 
 /// One document on offer.
@@ -81,7 +83,7 @@ pub enum Message {
         /// Which run of the puller this is.
         generation: Generation,
         /// What it has seen.
-        clock: Clock,
+        clock: Arc<Clock>,
         /// The state itself is asked for, and this is where it has got to.
         snapshot: Option<Cursor>,
         /// The puller is catching up, and must know whom to ask: name the live nodes.

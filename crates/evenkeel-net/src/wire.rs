@@ -135,10 +135,10 @@ impl Wire for Message {
 fn check_change(change: &Change) -> Result<(), WireError> {
     let Change::Segment { lengths, entries, .. } = change else { return Ok(()) };
     let most = SEGMENT_DOCUMENTS as usize;
-    if lengths.len() > most || entries.documents().is_none_or(|documents| documents > most) {
+    if lengths.len() > most || entries.len() > most {
         return Err(WireError::Invalid("documents of a segment"));
     }
-    match lengths {
+    match lengths.as_ref() {
         Lengths::Same { length: one, .. } => length(*one),
         Lengths::Longs(lengths) => lengths.iter().try_for_each(|one| length(Length(*one))),
         Lengths::Bytes(_) | Lengths::Shorts(_) | Lengths::Words(_) => Ok(()),

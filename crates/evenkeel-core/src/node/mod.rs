@@ -22,6 +22,7 @@ mod timers;
 mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub use standing::Balance;
 
@@ -29,6 +30,7 @@ use crate::backlog::Backlog;
 use crate::balance::{RateEstimate, Terms};
 use crate::batch::Batch;
 use crate::bundle::Bundle;
+use crate::change::Clock;
 use crate::ids::{Attempt, BatchId, DocId, Epoch, NodeId, OfferId, Origin};
 use crate::load::View;
 use crate::log::{Answer, Log};
@@ -41,7 +43,7 @@ use execute::{Closing, Held, Running};
 use membership::{Membership, Settling};
 use standing::Pace;
 use submit::Unacknowledged;
-use sync::{Asked, PeerClock, Pulling};
+use sync::{Asked, Pulled, Pulling};
 use timers::{Timer, Timers};
 use transfer::{DryPull, GrantGiven, OfferMade};
 
@@ -153,7 +155,10 @@ pub struct Node {
     /// Peers that have seen the same, and whose states differ from this node's all the same; since when.
     unlike: BTreeMap<NodeId, Micros>,
     next_pull: u64,
-    peer_clocks: BTreeMap<NodeId, PeerClock>,
+    /// What peers have, as far as their pulls have told.
+    pulled: BTreeMap<NodeId, Pulled>,
+    /// What this node had when it last began to wait until all peers have it.
+    mark: Arc<Clock>,
     /// Peers whose logs do not reach back to what this node has seen; since when.
     gaps: BTreeMap<NodeId, Micros>,
     unacknowledged: Vec<Unacknowledged>,
@@ -214,7 +219,8 @@ impl Node {
             pulling: BTreeMap::new(),
             unlike: BTreeMap::new(),
             next_pull: 0,
-            peer_clocks: BTreeMap::new(),
+            pulled: BTreeMap::new(),
+            mark: Arc::default(),
             gaps: BTreeMap::new(),
             unacknowledged: Vec::new(),
             finished: BTreeSet::new(),

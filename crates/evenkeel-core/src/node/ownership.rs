@@ -23,15 +23,15 @@ impl Node {
         &mut self,
         from: NodeId,
         route: Route,
-        change: Change,
+        change: &Change,
         out: &mut Outbox,
     ) -> Result<(), Malformed> {
-        let known = match &change {
+        let known = match change {
             Change::Batch(batch) if self.state.batch(batch.id).is_none() => Some(Event::BatchKnown(batch.id)),
             Change::Cancelled(batch) if !self.state.is_cancelled(*batch) => Some(Event::BatchCancelled(*batch)),
             _ => None,
         };
-        let (cancelled, touched) = match &change {
+        let (cancelled, touched) = match change {
             Change::Cancelled(batch) => (Some(*batch), None),
             Change::Segment { batch, .. } | Change::Ended { batch, .. } => (None, Some(*batch)),
             _ => (None, None),
@@ -60,7 +60,7 @@ impl Node {
 
     /// Merges a change of this node's own making and gathers it for the next flush.
     pub(super) fn decide(&mut self, change: Change, out: &mut Outbox) {
-        self.merge(self.me.node, Route::Own, change.clone(), out).expect("this node's own changes are well formed");
+        self.merge(self.me.node, Route::Own, &change, out).expect("this node's own changes are well formed");
         if let Some(change) = self.bundle.add(change) {
             self.log.append(self.me, change);
         }

@@ -3,9 +3,10 @@
 
 use super::Node;
 use crate::balance::{
-    EPSILON, Equilibrium, Guard, Measured, RateEstimate, SlowRule, Speeds, Standing, equilibrium, regret, speeds, weigh,
+    EPSILON, Equilibrium, Guard, Measured, RateEstimate, SlowRule, Speeds, Standing, equilibrium, holders, regret, speeds,
+    weigh,
 };
-use crate::ids::NodeId;
+use crate::ids::{BatchId, NodeId, SegmentNumber};
 use crate::load::Load;
 use crate::settings::Metric;
 use crate::units::Length;
@@ -66,7 +67,8 @@ impl Node {
 
     /// What this node tells of itself.
     pub fn load(&self) -> Load {
-        let balance = self.balance();
+        let (standings, _) = self.standings();
+        let regret = regret(&standings, self.me.node, &self.guard(&standings));
         let (ln_rate, rate_variance) = self.measured().estimate(self.settings.bench);
         Load {
             pending: self.state.owned_by(self.me.node),
@@ -83,7 +85,7 @@ impl Node {
             head: self.log.head(self.me),
             digest: self.log.digest(),
             state: self.state.digest(),
-            regret: balance.own_regret,
+            regret,
             started: self.counters.started,
             duplicates: self.counters.duplicates,
             taken_over: self.counters.taken_over,
@@ -157,9 +159,13 @@ impl Node {
     }
 
     /// The nodes that should keep a copy of what belongs to this segment, in order of preference.
-    pub fn holders(&self, batch: crate::ids::BatchId, segment: crate::ids::SegmentNumber) -> Vec<NodeId> {
-        let electorate = self.electorate();
-        crate::balance::holders(batch, segment, &electorate, electorate.len())
+    pub fn holders(&self, batch: BatchId, segment: SegmentNumber) -> Vec<NodeId> {
+        self.first_holders(batch, segment, usize::MAX)
+    }
+
+    /// The first of them, which are found faster than all.
+    pub fn first_holders(&self, batch: BatchId, segment: SegmentNumber, most: usize) -> Vec<NodeId> {
+        holders(batch, segment, &self.electorate(), most)
     }
 
     pub(super) fn measure_pace(&mut self) {

@@ -1,6 +1,7 @@
 //! Taking a batch: first allocation, and acknowledgement once enough nodes have it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Node;
 use crate::balance::{SlowRule, allocate};
@@ -49,8 +50,8 @@ impl Node {
                 status: Status::Given,
             });
             let segment = SegmentNumber(number as u32);
-            let entries = Entries::pack(entries);
-            self.decide(Change::Segment { batch: id, segment, lengths: Lengths::pack(lengths), entries }, out);
+            let (lengths, entries) = (Arc::new(Lengths::pack(lengths)), Arc::new(Entries::pack(entries)));
+            self.decide(Change::Segment { batch: id, segment, lengths, entries }, out);
         }
         let sequence = self.log.head(self.me);
         self.unacknowledged.push(Unacknowledged { batch: id, sequence, holders: BTreeSet::new() });

@@ -1,12 +1,14 @@
 //! Making states equal: flush, pull, answer, and copies sent ahead of the log.
 
+use std::sync::Arc;
+
 use super::Node;
 use super::ownership::Route;
 use crate::change::{Change, Clock};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, Epoch, Generation, NodeId, Origin, SegmentNumber};
 use crate::load::Peer;
-use crate::log::{Answer, Misplaced};
+use crate::log::{Answer, Misplaced, covers};
 use crate::message::{Cursor, Message, Reason};
 use crate::outbox::{Event, Outbox};
 use crate::state::Malformed;
@@ -17,6 +19,10 @@ const ANSWER_BYTES: usize = 1 << 20;
 
 /// Pulls under way at once.
 const MAX_PULLS: usize = 8;
+
+/// Pulls that are begun in one gossip interval where more peers have something new than could be asked at once. News
+/// reaches everybody within log2(n) rounds with one of them; the others are for what is lost.
+const SOME_PULLS: usize = 3;
 
 /// Peers that are told at once of something urgent; in a larger cluster gossip tells the rest.
 const MAX_NUDGED: usize = 64;
@@ -34,12 +40,15 @@ pub(super) struct Pulling {
     snapshot: bool,
 }
 
-/// What a peer has seen.
+/// What a peer has by its pulls.
 #[derive(Debug, Clone)]
-pub(super) struct PeerClock {
+pub(super) struct Pulled {
     /// In which run: the next begins with nothing.
     pub(super) generation: Generation,
-    pub(super) clock: Clock,
+    /// Changes of this node's own log.
+    pub(super) own: u64,
+    /// All that was known here when the mark was set.
+    passed_mark: bool,
     /// When it was live last.
     live: Micros,
 }
@@ -54,7 +63,7 @@ const GAP_INTERVALS: u64 = 2;
 pub(super) struct Asked {
     pub(super) number: u64,
     pub(super) generation: Generation,
-    pub(super) clock: Clock,
+    pub(super) clock: Arc<Clock>,
     pub(super) snapshot: Option<Cursor>,
     pub(super) settling: bool,
 }
@@ -66,31 +75,34 @@ impl Node {
         for change in self.bundle.drain() {
             self.log.append(self.me, change);
         }
-        self.trim();
+        self.trim_log();
     }
 
-    /// Drops from the logs what everybody has.
-    fn trim(&mut self) {
+    /// Drops what all have who live, or lived a short while ago, and what exceeds the budget.
+    ///
+    /// Who has what is not kept for each, which would be a clock of all origins for every peer: there is a mark, and when
+    /// all have passed it, the next is set.
+    fn trim_log(&mut self) {
         let patience = self.settings.detection.times(RETURN_DETECTIONS);
-        self.peer_clocks.retain(|node, known| match self.view.live.get(node) {
-            Some(peer) if peer.generation == known.generation => {
-                known.live = self.now;
+        self.pulled.retain(|node, pulled| match self.view.live.get(node) {
+            Some(peer) if peer.generation == pulled.generation => {
+                pulled.live = self.now;
                 true
             }
             Some(_) => false,
-            None => self.now.since(known.live) < patience,
+            None => self.now.since(pulled.live) < patience,
         });
-        let bytes = self.settings.log_bytes;
-        if self.view.live.keys().any(|peer| !self.peer_clocks.contains_key(peer)) {
-            // With a peer that never pulled, nothing is known by all.
-            self.log.trim([&Clock::new()].into_iter(), bytes);
-        } else if self.peer_clocks.is_empty() {
-            // Alone, nobody lags: whoever comes gets a snapshot.
-            let own = self.log.clock().clone();
-            self.log.trim([&own].into_iter(), bytes);
-        } else {
-            self.log.trim(self.peer_clocks.values().map(|known| &known.clock), bytes);
+        // Alone, nobody lags: whoever comes gets a snapshot. With a peer that never pulled, nothing is known by all.
+        if self.pulled.is_empty() && self.view.live.is_empty() {
+            self.log.drop_known(&self.log.clock().clone());
+        } else if self.view.live.keys().all(|peer| self.pulled.contains_key(peer))
+            && self.pulled.values().all(|pulled| pulled.passed_mark)
+        {
+            self.log.drop_known(&self.mark);
+            self.mark = self.log.clock().clone();
+            self.pulled.values_mut().for_each(|pulled| pulled.passed_mark = false);
         }
+        self.log.drop_beyond(self.settings.log_bytes);
     }
 
     /// Tells which documents have been running since before the last flush; shorter ones end untold.
@@ -153,6 +165,15 @@ impl Node {
         for node in asked {
             self.pull_from(node, None, out);
         }
+        // Where more have something new than can be asked at once, each has most of what the others have: a few, and every
+        // time others, so that not all nodes ask the same.
+        if behind.len() > MAX_PULLS {
+            for place in 0..SOME_PULLS {
+                let other = place + self.chance.below((behind.len() - place) as u64) as usize;
+                behind.swap(place, other);
+            }
+            behind.truncate(SOME_PULLS);
+        }
         for node in behind {
             if self.pulling.len() >= MAX_PULLS {
                 break;
@@ -214,7 +235,11 @@ impl Node {
                 Message::Changes { number, changes, more, gap, live }
             }
         };
-        self.peer_clocks.insert(from, PeerClock { generation, clock, live: self.now });
+        let own = clock.get(&self.me);
+        let before = self.pulled.get(&from).filter(|pulled| pulled.generation == generation);
+        let (known, passed) = before.map_or((0, false), |pulled| (pulled.own, pulled.passed_mark));
+        let passed_mark = passed || covers(&clock, &self.mark);
+        self.pulled.insert(from, Pulled { generation, own: own.max(known), passed_mark, live: self.now });
         out.send(from, answer);
         self.acknowledge(out);
     }
@@ -241,7 +266,7 @@ impl Node {
                 debug_assert!(logged.origin != self.me || self.log.place(&logged) == Err(Misplaced::Known));
                 continue;
             }
-            match self.merge(from, Route::Log, logged.change.clone(), out) {
+            match self.merge(from, Route::Log, &logged.change, out) {
                 Ok(()) => {}
                 // It would be lost if it were counted as seen: it comes again with a later pull.
                 Err(Malformed::TooEarly(_)) => continue,
@@ -308,7 +333,7 @@ impl Node {
         for change in changes {
             // What is malformed is reported by the merge and left out; without what finds no room the rest is worth
             // nothing, and is asked for anew.
-            if let Err(Malformed::TooEarly(_)) = self.merge(from, Route::Log, change, out) {
+            if let Err(Malformed::TooEarly(_)) = self.merge(from, Route::Log, &change, out) {
                 return;
             }
         }
@@ -342,7 +367,7 @@ impl Node {
         let origin = Origin { node: from, generation };
         let gone = self.view.live.get(&from).is_none_or(|peer| peer.generation > generation);
         for change in changes {
-            if self.merge(from, Route::Ahead, change.clone(), out).is_err() {
+            if self.merge(from, Route::Ahead, &change, out).is_err() {
                 continue;
             }
             if gone {

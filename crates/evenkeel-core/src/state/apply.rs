@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crdts::CmRDT;
 
-use super::segment::Segment;
+use super::segment::{Ending, Segment};
 use super::slot::{NodeIndex, Slot};
 use super::{BatchState, State, Tally};
 use crate::batch::Batch;
@@ -106,7 +106,7 @@ impl CmRDT for State {
                 _ => Ok(()),
             },
             Change::Segment { batch, segment, lengths, entries } => {
-                if lengths.iter().any(|length| length > Length::MAX) {
+                if lengths.most() > Length::MAX {
                     return Err(Malformed::Length(*batch));
                 }
                 let Some(known) = self.batches.get(batch) else {
@@ -114,7 +114,7 @@ impl CmRDT for State {
                 };
                 let expected = known.description.documents_in(*segment);
                 let wrong = |found| Malformed::Segment { batch: *batch, segment: *segment, expected, found };
-                let found = entries.documents().filter(|found| entries.nodes.len() <= *found).ok_or(wrong(0))?;
+                let found = entries.len();
                 if expected == 0 || found != expected as usize || lengths.len() != found {
                     return Err(wrong(if found == expected as usize { lengths.len() } else { found }));
                 }
@@ -136,7 +136,7 @@ impl CmRDT for State {
 
     /// Merges a change and forgets what shifted. A malformed one is ignored: see [`State::merge_change`].
     fn apply(&mut self, change: Change) {
-        let _ = self.merge_change(change, &mut Vec::new());
+        let _ = self.merge_change(&change, &mut Vec::new());
     }
 }
 
@@ -145,42 +145,46 @@ impl State {
     ///
     /// # Errors
     /// If the change is malformed; nothing was changed then.
-    pub fn merge_change(&mut self, change: Change, shifts: &mut Vec<Shift>) -> Result<(), Malformed> {
-        self.validate_op(&change)?;
-        match change {
-            Change::Batch(batch) => self.add_batch(batch, shifts),
-            Change::Segment { batch, segment, lengths, entries } => {
-                self.merge_segment(batch, segment, lengths, entries, shifts)
+    pub fn merge_change(&mut self, change: &Change, shifts: &mut Vec<Shift>) -> Result<(), Malformed> {
+        self.validate_op(change)?;
+        match *change {
+            Change::Batch(ref batch) => self.add_batch(batch, shifts),
+            Change::Segment { batch, segment, ref lengths, ref entries } => {
+                if self.batches.contains_key(&batch) {
+                    self.merge_segment(batch, segment, lengths, entries, shifts)?;
+                } else {
+                    self.early.add_segment(batch, segment, lengths, entries);
+                }
             }
-            Change::Moved { batch, docs, epoch, owner, claimed } => {
+            Change::Moved { batch, ref docs, epoch, owner, claimed } => {
                 let status = if claimed { Status::Claimed } else { Status::Given };
-                self.merge_slots(batch, docs, Entry { epoch, node: owner, status }, shifts)
+                self.merge_entries(batch, docs, Entry { epoch, node: owner, status }, shifts)?;
             }
-            Change::Ended { batch, docs, epoch, node, outcome } => {
-                self.merge_slots(batch, docs, Entry { epoch, node, status: Status::Ended(outcome) }, shifts)
+            Change::Ended { batch, ref docs, epoch, node, outcome } => {
+                self.merge_entries(batch, docs, Entry { epoch, node, status: Status::Ended(outcome) }, shifts)?;
             }
-            Change::Running { batch, docs, epoch, node } => self.merge_running(batch, docs, epoch, node),
+            Change::Running { batch, ref docs, epoch, node } => {
+                self.merge_running(batch, docs, epoch, node)?;
+            }
             Change::Tried { doc, failures, crashes } => {
                 if self.slot(doc).is_none_or(|slot| slot.outcome().is_none()) {
                     let tries = self.tries.entry(doc).or_default();
                     tries.failures = tries.failures.max(failures);
                     tries.crashes = tries.crashes.max(crashes);
                 }
-                Ok(())
             }
             Change::Cancelled(batch) => {
                 if self.cancelled.insert(batch) {
                     self.digest.toggle_cancelled(batch);
                 }
-                Ok(())
             }
             Change::Draining(origin) => {
                 if self.draining.insert(origin) {
                     self.digest.toggle_draining(origin);
                 }
-                Ok(())
             }
         }
+        Ok(())
     }
 
     fn validate_documents(&self, batch: BatchId, largest: Option<DocNumber>) -> Result<(), Malformed> {
@@ -195,6 +199,9 @@ impl State {
     /// Whether the batch, or the segment of one of these documents, has not come.
     fn speaks_of_unknown(&self, batch: BatchId, docs: &DocSet) -> bool {
         let Some(known) = self.batches.get(&batch) else { return true };
+        if known.tally.known == u64::from(known.description.documents) {
+            return false;
+        }
         let unknown = known.segments.iter().enumerate().filter(|(_, segment)| segment.is_none());
         let mut firsts = unknown.map(|(number, _)| SegmentNumber(number as u32).first().0);
         firsts.any(|first| docs.0.range_cardinality(first..first.saturating_add(SEGMENT_DOCUMENTS)) > 0)
@@ -208,8 +215,8 @@ impl State {
         lengths: &Lengths,
         entries: &Entries,
     ) -> Result<(), Malformed> {
-        let found = entries.documents().unwrap_or(0);
-        if found == 0 || found != lengths.len() || found > SEGMENT_DOCUMENTS as usize {
+        let found = entries.len();
+        if found == 0 || found != lengths.len() {
             return Err(Malformed::Segment { batch, segment, expected: lengths.len() as u32, found });
         }
         let room = self.early.has_room_for_segment(batch, segment, found);
@@ -221,24 +228,23 @@ impl State {
         if room { Ok(()) } else { Err(Malformed::TooEarly(batch)) }
     }
 
-    fn add_batch(&mut self, batch: Batch, shifts: &mut Vec<Shift>) -> Result<(), Malformed> {
+    fn add_batch(&mut self, batch: &Batch, shifts: &mut Vec<Shift>) {
         let id = batch.id;
         if let Place::Vacant(place) = self.batches.entry(id) {
             let documents = batch.documents;
             self.digest.toggle_batch(id);
             let segments = vec![None; batch.segments() as usize];
-            let description = Arc::new(batch);
+            let description = Arc::new(batch.clone());
             place.insert(BatchState { description, segments, tally: Tally::default(), open_by_node: BTreeMap::new() });
             let early = self.early.take_segments(id, documents);
             self.merge_early(early, shifts);
         }
-        Ok(())
     }
 
     /// Merges what arrived before its batch or segment. What is malformed, now that it can be told, is dropped.
     fn merge_early(&mut self, early: Vec<Change>, shifts: &mut Vec<Shift>) {
         for change in early {
-            let _ = self.merge_change(change, shifts);
+            let _ = self.merge_change(&change, shifts);
         }
     }
 
@@ -246,66 +252,68 @@ impl State {
         &mut self,
         batch: BatchId,
         segment: SegmentNumber,
-        lengths: Lengths,
-        entries: Entries,
+        lengths: &Arc<Lengths>,
+        entries: &Arc<Entries>,
         shifts: &mut Vec<Shift>,
     ) -> Result<(), Malformed> {
-        if !self.batches.contains_key(&batch) {
-            self.early.add_segment(batch, segment, lengths, &entries);
-            return Ok(());
-        }
-        let nodes = entries.nodes.iter().map(|node| self.nodes.intern(*node).ok_or(Malformed::TooManyNodes));
-        let nodes: Vec<NodeIndex> = nodes.collect::<Result<_, _>>()?;
-        let slots = entries.runs.iter().flat_map(|run| {
-            let slot = Slot { epoch: run.epoch, node: nodes[usize::from(run.node)], status: run.status };
-            std::iter::repeat_n(slot, usize::from(run.count))
-        });
-        let state = self.batches.get_mut(&batch).expect("looked up just now");
-        let first = segment.first().0;
+        let table = entries.table().map(|(entry, count)| Some((self.nodes.intern_entry(entry)?, count)));
+        let table: Vec<(Slot, u16)> = table.collect::<Option<_>>().ok_or(Malformed::TooManyNodes)?;
+        let state = self.batches.get_mut(&batch).expect("the caller has looked it up");
+        let slots = (0..entries.len()).map(|place| (place, table[entries.code(place)].0));
+        let doc = |place| DocId { batch, number: DocNumber(segment.first().0 + place as u32) };
         if state.segments[segment.0 as usize].is_some() {
-            for (place, slot) in slots.enumerate() {
-                let doc = DocId { batch, number: DocNumber(first + place as u32) };
-                self.merge_slot(doc, slot, shifts);
+            for (place, slot) in slots {
+                self.merge_slot(doc(place), slot, shifts);
             }
             return Ok(());
         }
-        let slots: Vec<Slot> = slots.collect();
-        for (place, slot) in slots.iter().enumerate() {
-            let doc = DocId { batch, number: DocNumber(first + place as u32) };
-            state.tally.known += 1;
-            self.digest.toggle_entry(doc, &self.nodes.entry(*slot));
+        for (place, entry) in entries.iter().enumerate() {
+            self.digest.toggle_entry(doc(place), &entry);
+        }
+        for (slot, count) in &table {
             match slot.outcome() {
-                Some(outcome) => {
-                    *state.tally.of(outcome) += 1;
-                    self.tries.remove(&doc);
-                }
+                Some(outcome) => *state.tally.of(outcome) += u64::from(*count),
                 None => {
-                    *state.open_by_node.entry(slot.node).or_default() += 1;
-                    *self.open_by_node.entry(slot.node).or_default() += 1;
-                    if slot.node == NodeIndex::ME {
-                        shifts.push(Shift { doc, length: lengths.get(place), before: None, after: *slot });
-                    }
+                    *state.open_by_node.entry(slot.node).or_default() += u64::from(*count);
+                    *self.open_by_node.entry(slot.node).or_default() += u64::from(*count);
                 }
             }
         }
-        state.segments[segment.0 as usize] = Some(Segment::new(Arc::new(lengths), slots));
+        let concerns = |slot: &Slot| slot.outcome().is_some() || slot.node == NodeIndex::ME;
+        let concerned = table.iter().any(|(slot, _)| concerns(slot));
+        for (place, slot) in slots.filter(|(_, slot)| concerned && concerns(slot)) {
+            if slot.outcome().is_some() {
+                self.tries.remove(&doc(place));
+            } else {
+                shifts.push(Shift { doc: doc(place), length: lengths.get(place), before: None, after: slot });
+            }
+        }
+        state.tally.known += entries.len() as u64;
+        state.segments[segment.0 as usize] = Some(Segment::new(lengths.clone(), entries.clone(), &self.nodes));
         let early = self.early.take_marks(batch, segment);
         self.merge_early(early, shifts);
         Ok(())
     }
 
     /// Merges one entry into many documents.
-    fn merge_slots(
+    fn merge_entries(
         &mut self,
         batch: BatchId,
-        docs: DocSet,
+        docs: &DocSet,
         entry: Entry,
         shifts: &mut Vec<Shift>,
     ) -> Result<(), Malformed> {
-        let Entry { epoch, node, status } = entry;
-        let slot = Slot { epoch, node: self.nodes.intern(node).ok_or(Malformed::TooManyNodes)?, status };
+        let slot = self.nodes.intern_entry(entry).ok_or(Malformed::TooManyNodes)?;
+        if !self.batches.contains_key(&batch) {
+            self.early.add_slots(batch, docs.clone(), entry);
+            return Ok(());
+        }
+        let rest = match entry.outcome() {
+            Some(outcome) if slot.node != NodeIndex::ME => &self.end_as_given(batch, docs, slot, outcome),
+            _ => docs,
+        };
         let mut early = DocSet::new();
-        for number in docs.iter() {
+        for number in rest.iter() {
             if !self.merge_slot(DocId { batch, number }, slot, shifts) {
                 early.insert(number);
             }
@@ -314,17 +322,54 @@ impl State {
         Ok(())
     }
 
+    /// Ends those of another node's documents that stand as they were first given, which are nearly all, without
+    /// comparing each with what is there: all nodes do this with all documents. Returns the others.
+    fn end_as_given(&mut self, batch: BatchId, docs: &DocSet, slot: Slot, outcome: Outcome) -> DocSet {
+        let state = self.batches.get_mut(&batch).expect("the caller has looked it up");
+        let node = self.nodes.id(slot.node);
+        let mut ended = 0;
+        let mut others = DocSet::new();
+        for number in docs.iter() {
+            let place = (number.0 % SEGMENT_DOCUMENTS) as usize;
+            let segment = state.segments.get_mut(number.segment().0 as usize).and_then(Option::as_mut);
+            let segment = segment.filter(|segment| place < segment.documents());
+            let Some(segment) = segment else {
+                others.insert(number);
+                continue;
+            };
+            let before = segment.get(place, &self.nodes);
+            match segment.end_as_given(place, slot.epoch, node, outcome, &self.nodes) {
+                Ending::Ended => {
+                    ended += 1;
+                    let doc = DocId { batch, number };
+                    self.digest.toggle_entry(doc, &self.nodes.entry(before));
+                    self.digest.toggle_entry(doc, &self.nodes.entry(slot));
+                    self.running.remove(&doc);
+                    self.tries.remove(&doc);
+                }
+                Ending::Known => {}
+                Ending::Otherwise => drop(others.insert(number)),
+            }
+        }
+        if ended > 0 {
+            *state.tally.of(outcome) += ended;
+            *state.open_by_node.entry(slot.node).or_default() -= ended;
+            *self.open_by_node.entry(slot.node).or_default() -= ended;
+        }
+        others
+    }
+
     /// Merges one slot. False if the document's segment is not known yet.
     fn merge_slot(&mut self, doc: DocId, slot: Slot, shifts: &mut Vec<Shift>) -> bool {
         let Some(batch) = self.batches.get_mut(&doc.batch) else { return false };
         let Some(Some(segment)) = batch.segments.get_mut(doc.number.segment().0 as usize) else { return false };
         let place = (doc.number.0 % SEGMENT_DOCUMENTS) as usize;
-        let before = segment.get(place);
+        let before = segment.get(place, &self.nodes);
         if self.nodes.compare(slot, before) != Ordering::Greater {
             return true;
         }
         let shift = Shift { doc, length: segment.length(place), before: Some(before), after: slot };
-        segment.set(place, slot);
+        segment.set(place, slot, &self.nodes);
         self.digest.toggle_entry(doc, &self.nodes.entry(before));
         self.digest.toggle_entry(doc, &self.nodes.entry(slot));
         match before.outcome() {
@@ -352,7 +397,7 @@ impl State {
     }
 
     /// Advisory: the mark of the highest epoch stands, until the document ends.
-    fn merge_running(&mut self, batch: BatchId, docs: DocSet, epoch: Epoch, node: NodeId) -> Result<(), Malformed> {
+    fn merge_running(&mut self, batch: BatchId, docs: &DocSet, epoch: Epoch, node: NodeId) -> Result<(), Malformed> {
         let index = self.nodes.intern(node).ok_or(Malformed::TooManyNodes)?;
         let mut early = DocSet::new();
         for number in docs.iter() {

@@ -8,6 +8,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use crate::change::{Change, Entries, Entry, Lengths, Status};
 use crate::docset::DocSet;
@@ -32,7 +33,7 @@ pub(super) struct Early {
 /// What has been said of one batch.
 #[derive(Debug, Clone, Default)]
 struct Waiting {
-    segments: BTreeMap<SegmentNumber, (Lengths, Vec<Entry>)>,
+    segments: BTreeMap<SegmentNumber, (Arc<Lengths>, Arc<Entries>)>,
     slots: Joined<ByRank>,
     running: Joined<(Epoch, Reverse<NodeId>)>,
 }
@@ -51,17 +52,22 @@ impl Early {
     }
 
     /// Keeps a segment whose batch is not known.
-    pub(super) fn add_segment(&mut self, batch: BatchId, segment: SegmentNumber, lengths: Lengths, entries: &Entries) {
-        let entries: Vec<Entry> = entries.iter().collect();
+    pub(super) fn add_segment(
+        &mut self,
+        batch: BatchId,
+        segment: SegmentNumber,
+        lengths: &Arc<Lengths>,
+        entries: &Arc<Entries>,
+    ) {
         match self.batches.entry(batch).or_default().segments.entry(segment) {
             Place::Vacant(place) => {
                 self.in_segments += entries.len();
-                place.insert((lengths, entries));
+                place.insert((lengths.clone(), entries.clone()));
             }
             Place::Occupied(mut place) if place.get().1.len() == entries.len() => {
-                for (known, entry) in place.get_mut().1.iter_mut().zip(entries) {
-                    *known = std::cmp::max_by(*known, entry, Entry::compare);
-                }
+                let known = &mut place.get_mut().1;
+                let both = known.iter().zip(entries.iter());
+                *known = Arc::new(Entries::pack(both.map(|(a, b)| std::cmp::max_by(a, b, Entry::compare))));
             }
             // One of the two has a wrong size. Which, nobody can tell yet.
             Place::Occupied(_) => {}
@@ -148,9 +154,8 @@ impl Waiting {
     }
 }
 
-fn whole(batch: BatchId, segment: SegmentNumber, (lengths, entries): &(Lengths, Vec<Entry>)) -> Change {
-    let entries = Entries::pack(entries.iter().copied());
-    Change::Segment { batch, segment, lengths: lengths.clone(), entries }
+fn whole(batch: BatchId, segment: SegmentNumber, (lengths, entries): &(Arc<Lengths>, Arc<Entries>)) -> Change {
+    Change::Segment { batch, segment, lengths: lengths.clone(), entries: entries.clone() }
 }
 
 /// An entry in the order of the lattice.

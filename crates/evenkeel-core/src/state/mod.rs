@@ -7,6 +7,7 @@ mod apply;
 mod digest;
 mod early;
 mod segment;
+mod since;
 mod slot;
 mod snapshot;
 
@@ -156,7 +157,7 @@ impl State {
 
     /// Where a document stands, in this replica's short form.
     pub fn slot(&self, doc: DocId) -> Option<Slot> {
-        self.segment(doc).map(|(segment, place)| segment.get(place))
+        self.segment(doc).map(|(segment, place)| segment.get(place, &self.nodes))
     }
 
     /// Where a document stands.
@@ -216,7 +217,7 @@ impl State {
             index.is_some_and(|index| batch.open_by_node.get(&index).is_some_and(|open| *open > 0))
         });
         batches.flat_map(move |(id, batch)| {
-            open_slots(batch)
+            open_slots(batch, &self.nodes)
                 .filter(move |(_, slot)| index.is_some_and(|index| slot.is_owned_by(index)))
                 .map(move |(number, slot)| (DocId { batch: *id, number }, slot.epoch))
         })
@@ -228,7 +229,7 @@ impl State {
         let segments = batch.segments.iter().flatten().filter(|segment| segment.open() > 0);
         let open = segments.flat_map(|segment| {
             segment
-                .iter()
+                .iter(&self.nodes)
                 .enumerate()
                 .filter(|(_, slot)| slot.outcome().is_none())
                 .map(|(place, _)| segment.length(place))
@@ -243,13 +244,41 @@ impl State {
             let first = SegmentNumber(number as u32).first().0;
             segment.iter().flat_map(move |segment| {
                 segment
-                    .iter()
+                    .iter(&self.nodes)
                     .enumerate()
                     .filter(move |(_, slot)| slot.outcome() == Some(outcome))
                     .map(move |(place, _)| DocNumber(first + place as u32))
             })
         });
         documents.collect()
+    }
+
+    /// The first document of a batch that has no outcome here, or is not known. Looks at each, whatever was counted.
+    pub fn first_open(&self, batch: BatchId) -> Option<DocNumber> {
+        let Some(batch) = self.batches.get(&batch) else { return Some(DocNumber(0)) };
+        let open = |(number, segment): (usize, &Option<Segment>)| {
+            let first = SegmentNumber(number as u32).first().0;
+            let open = segment.as_ref().map_or(Some(0), |segment| segment.first_open(&self.nodes));
+            open.map(|place| DocNumber(first + place as u32))
+        };
+        batch.segments.iter().enumerate().find_map(open)
+    }
+
+    /// The first document of a batch that stands otherwise here than in another replica.
+    pub fn first_difference(&self, other: &State, batch: BatchId) -> Option<DocNumber> {
+        let (here, there) = (self.batches.get(&batch), other.batches.get(&batch));
+        let (Some(here), Some(there)) = (here, there) else {
+            return (here.is_some() != there.is_some()).then_some(DocNumber(0));
+        };
+        let different = |(number, (here, there)): (usize, (&Option<Segment>, &Option<Segment>))| {
+            let first = SegmentNumber(number as u32).first().0;
+            let place = match (here, there) {
+                (Some(here), Some(there)) => here.difference(&self.nodes, there, &other.nodes),
+                _ => (here.is_some() != there.is_some()).then_some(0),
+            };
+            place.map(|place| DocNumber(first + place as u32))
+        };
+        here.segments.iter().zip(&there.segments).enumerate().find_map(different)
     }
 
     fn segment(&self, doc: DocId) -> Option<(&Segment, usize)> {
@@ -260,13 +289,13 @@ impl State {
 }
 
 /// Documents of a batch without outcome, in order.
-fn open_slots(batch: &BatchState) -> impl Iterator<Item = (DocNumber, Slot)> + '_ {
+fn open_slots<'a>(batch: &'a BatchState, nodes: &'a NodeTable) -> impl Iterator<Item = (DocNumber, Slot)> + 'a {
     batch.segments.iter().enumerate().filter_map(|(number, segment)| Some((number, segment.as_ref()?))).flat_map(
-        |(number, segment)| {
+        move |(number, segment)| {
             let first = SegmentNumber(number as u32).first().0;
             let open = if segment.open() > 0 { segment.documents() } else { 0 };
             (0..open)
-                .map(move |place| (DocNumber(first + place as u32), segment.get(place)))
+                .map(move |place| (DocNumber(first + place as u32), segment.get(place, nodes)))
                 .filter(|(_, slot)| slot.outcome().is_none())
         },
     )

@@ -1,19 +1,23 @@
 //! The documents of one segment: their lengths, and where each stands.
 //!
-//! Three forms, whichever is smallest: all alike, an array, or, once every document has ended, an array of codes into
-//! a small table, one byte a document.
+//! Four forms. A segment begins as what it was told with, which is shared, and what has become of it since; once every
+//! document has ended it is all alike, or an array of codes into a small table, one byte a document. Where little is as
+//! it was told, and in what ended in too many ways for a byte, it is an array of slots.
 
 use std::sync::Arc;
 
-use super::slot::Slot;
-use crate::change::Lengths;
+use super::since::Since;
+use super::slot::{NodeTable, Slot};
+use crate::change::{Entries, Lengths, Outcome};
+use crate::ids::{Epoch, NodeId};
 use crate::units::Length;
 
 #[derive(Debug, Clone)]
 enum Slots {
+    Since(Since),
     Same(Slot),
-    Each(Box<[Slot]>),
     Coded { table: Box<[Slot]>, codes: Box<[u8]> },
+    Each(Box<[Slot]>),
 }
 
 /// One segment as one replica knows it.
@@ -25,19 +29,29 @@ pub(super) struct Segment {
     open: u16,
 }
 
+/// What ending a document where it was first given has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It stood so, and has ended now.
+    Ended,
+    /// It had ended so already.
+    Known,
+    /// It does not stand so: it is to be compared with what is there.
+    Otherwise,
+}
+
 impl Segment {
-    /// A segment whose documents stand as `slots` says.
+    /// A segment whose documents stand as `entries` says. All its nodes are in the table.
     ///
     /// # Panics
-    /// If there are more or fewer slots than lengths, or none: the caller has checked.
-    pub(super) fn new(lengths: Arc<Lengths>, slots: Vec<Slot>) -> Segment {
-        assert!(!slots.is_empty() && slots.len() == lengths.len(), "{} slots, {} lengths", slots.len(), lengths.len());
-        let documents = slots.len() as u16;
-        let open = slots.iter().filter(|slot| slot.outcome().is_none()).count() as u16;
-        let same = slots.iter().all(|slot| *slot == slots[0]);
-        let slots = if same { Slots::Same(slots[0]) } else { Slots::Each(slots.into()) };
-        let mut segment = Segment { lengths, slots, documents, open };
-        segment.compact_if_ended();
+    /// If there are more or fewer entries than lengths, or none: the caller has checked.
+    pub(super) fn new(lengths: Arc<Lengths>, entries: Arc<Entries>, nodes: &NodeTable) -> Segment {
+        let documents = entries.len();
+        assert!(documents > 0 && documents == lengths.len(), "{documents} entries, {} lengths", lengths.len());
+        let open = entries.table().filter(|(entry, _)| entry.outcome().is_none()).map(|(_, count)| count).sum();
+        let slots = Slots::Since(Since::new(entries));
+        let mut segment = Segment { lengths, slots, documents: documents as u16, open };
+        segment.compact_if_ended(nodes);
         segment
     }
 
@@ -45,32 +59,61 @@ impl Segment {
         usize::from(self.documents)
     }
 
-    pub(super) fn get(&self, place: usize) -> Slot {
+    pub(super) fn get(&self, place: usize, nodes: &NodeTable) -> Slot {
         match &self.slots {
+            Slots::Since(since) => since.get(place, nodes),
             Slots::Same(slot) => *slot,
-            Slots::Each(slots) => slots[place],
             Slots::Coded { table, codes } => table[usize::from(codes[place])],
+            Slots::Each(slots) => slots[place],
         }
     }
 
-    pub(super) fn set(&mut self, place: usize, slot: Slot) {
-        let before = self.get(place);
+    pub(super) fn set(&mut self, place: usize, slot: Slot, nodes: &NodeTable) {
+        let before = self.get(place, nodes);
         if before == slot {
             return;
         }
         self.open -= u16::from(before.outcome().is_none());
         self.open += u16::from(slot.outcome().is_none());
-        let documents = self.documents();
+        if let Slots::Since(since) = &mut self.slots
+            && since.set(place, slot, nodes)
+        {
+            self.compact_if_ended(nodes);
+            return;
+        }
         if !matches!(self.slots, Slots::Each(_)) {
-            self.slots = Slots::Each((0..documents).map(|place| self.get(place)).collect());
+            self.slots = Slots::Each(self.iter(nodes).collect());
         }
         let Slots::Each(slots) = &mut self.slots else { unreachable!("made an array just now") };
         slots[place] = slot;
-        self.compact_if_ended();
+        self.compact_if_ended(nodes);
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
-        (0..self.documents()).map(|place| self.get(place))
+    /// Ends a document under this epoch on this node, if that is whose it was from the first: the way of nearly all.
+    pub(super) fn end_as_given(
+        &mut self,
+        place: usize,
+        epoch: Epoch,
+        node: NodeId,
+        outcome: Outcome,
+        nodes: &NodeTable,
+    ) -> Ending {
+        let Slots::Since(since) = &mut self.slots else { return Ending::Otherwise };
+        let ending = since.end_as_given(place, epoch, node, outcome);
+        if ending == Ending::Ended {
+            self.open -= 1;
+            self.compact_if_ended(nodes);
+        }
+        ending
+    }
+
+    pub(super) fn iter<'a>(&'a self, nodes: &'a NodeTable) -> impl Iterator<Item = Slot> + 'a {
+        // Each node of those that were told is looked up once.
+        let told = if let Slots::Since(since) = &self.slots { since.told_slots(nodes) } else { Vec::new() };
+        (0..self.documents()).map(move |place| match &self.slots {
+            Slots::Since(since) => since.get_by(place, |code| told[code]),
+            _ => self.get(place, nodes),
+        })
     }
 
     /// Number of documents without an outcome.
@@ -87,25 +130,54 @@ impl Segment {
         &self.lengths
     }
 
-    fn compact_if_ended(&mut self) {
+    /// The first document that stands otherwise here than there, by two replicas with tables of their own.
+    pub(super) fn difference(&self, nodes: &NodeTable, there: &Segment, nodes_there: &NodeTable) -> Option<usize> {
+        if let (Slots::Since(here), Slots::Since(there)) = (&self.slots, &there.slots)
+            && here.is_same(nodes, there, nodes_there)
+        {
+            return None;
+        }
+        let same = |place| nodes.entry(self.get(place, nodes)) == nodes_there.entry(there.get(place, nodes_there));
+        (0..self.documents().max(there.documents()))
+            .find(|place| self.documents() != there.documents() || !same(*place))
+    }
+
+    /// The first document without an outcome.
+    pub(super) fn first_open(&self, nodes: &NodeTable) -> Option<usize> {
+        match &self.slots {
+            Slots::Since(since) => since.first_open(nodes),
+            _ => self.iter(nodes).position(|slot| slot.outcome().is_none()),
+        }
+    }
+
+    fn compact_if_ended(&mut self, nodes: &NodeTable) {
         if self.open > 0 {
             return;
         }
         self.lengths = Arc::new(Lengths::Same { length: Length(0), count: u32::from(self.documents) });
-        let Slots::Each(slots) = &self.slots else { return };
-        let mut table: Vec<Slot> = Vec::new();
-        let mut codes = Vec::with_capacity(slots.len());
-        for slot in slots {
-            let code = table.iter().position(|known| known == slot).unwrap_or_else(|| {
-                table.push(*slot);
-                table.len() - 1
-            });
-            let Ok(code) = u8::try_from(code) else { return };
-            codes.push(code);
-        }
+        let compact = match &self.slots {
+            Slots::Since(since) => since.codes(nodes),
+            Slots::Each(slots) => codes(slots),
+            Slots::Same(_) | Slots::Coded { .. } => return,
+        };
+        let Some((table, codes)) = compact else { return };
         self.slots = match table.as_slice() {
             [slot] => Slots::Same(*slot),
             _ => Slots::Coded { table: table.into(), codes: codes.into() },
         };
     }
+}
+
+/// The slots that differ, and of each document which it has; `None` if a byte cannot say it.
+fn codes(slots: &[Slot]) -> Option<(Vec<Slot>, Vec<u8>)> {
+    let mut table: Vec<Slot> = Vec::new();
+    let mut codes = Vec::with_capacity(slots.len());
+    for slot in slots {
+        let code = table.iter().position(|known| known == slot).unwrap_or_else(|| {
+            table.push(*slot);
+            table.len() - 1
+        });
+        codes.push(u8::try_from(code).ok()?);
+    }
+    Some((table, codes))
 }

@@ -49,6 +49,11 @@ impl NodeTable {
         }
     }
 
+    /// The short form of an entry, whose node is put into the table if it is not there; `None` if that is full.
+    pub(super) fn intern_entry(&mut self, entry: Entry) -> Option<Slot> {
+        self.intern(entry.node).map(|node| Slot { epoch: entry.epoch, node, status: entry.status })
+    }
+
     pub(super) fn id(&self, index: NodeIndex) -> NodeId {
         self.ids[usize::from(index.0)]
     }
@@ -81,6 +86,14 @@ impl Slot {
 }
 
 impl Entry {
+    /// How the document ended, if it has.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self.status {
+            Status::Ended(outcome) => Some(outcome),
+            Status::Given | Status::Claimed => None,
+        }
+    }
+
     /// The order of the lattice: of two entries of one document the greater is what all replicas come to.
     pub fn compare(&self, other: &Entry) -> Ordering {
         let rank = |entry: &Entry| {
@@ -103,6 +116,15 @@ impl NodeTable {
 
     pub(super) fn entry(&self, slot: Slot) -> Entry {
         Entry { epoch: slot.epoch, node: self.id(slot.node), status: slot.status }
+    }
+
+    /// The short form of an entry.
+    ///
+    /// # Panics
+    /// If its node is not in the table.
+    pub(super) fn slot(&self, entry: Entry) -> Slot {
+        let node = self.find(entry.node).expect("the nodes of a state are in its table");
+        Slot { epoch: entry.epoch, node, status: entry.status }
     }
 }
 

@@ -1,10 +1,12 @@
 //! The state as a sequence of changes, part by part, for a node whose clock the log no longer reaches; and the join
 //! of two whole states, `crdts::CvRDT`, which is the same sequence merged.
 
+use std::sync::Arc;
+
 use crdts::CvRDT;
 
 use super::{Malformed, State, Tries};
-use crate::change::{Change, Clock, Entries};
+use crate::change::{Change, Entries};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, DocId, SegmentNumber};
 use crate::message::Cursor;
@@ -46,8 +48,8 @@ impl State {
         let whole = known.map(|known| Change::Segment {
             batch,
             segment,
-            lengths: known.lengths().as_ref().clone(),
-            entries: Entries::pack(known.iter().map(|slot| self.nodes.entry(slot))),
+            lengths: known.lengths().clone(),
+            entries: Arc::new(Entries::pack(known.iter(&self.nodes).map(|slot| self.nodes.entry(slot)))),
         });
         whole.into_iter().chain(self.marks(batch, segment))
     }
@@ -82,7 +84,7 @@ impl State {
 
     /// The whole state as changes.
     pub fn snapshot(&self) -> Vec<Change> {
-        let mut cursor = Some(Cursor { base: Clock::new(), batch: None, segment: SegmentNumber(0) });
+        let mut cursor = Some(Cursor { base: Arc::default(), batch: None, segment: SegmentNumber(0) });
         let mut changes = Vec::new();
         while let Some(at) = cursor {
             let (part, next) = self.snapshot_part(&at);

@@ -1,5 +1,7 @@
 //! The bytes of every kind of message, and what becomes of bytes that are none.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use evenkeel_core::batch::{Batch, BatchOptions};
 use evenkeel_core::change::{Clock, Entries, Entry, Outcome, Status};
@@ -22,10 +24,10 @@ fn origin() -> Origin {
     Origin { node: NODE, generation: Generation(9) }
 }
 
-fn clock() -> Clock {
+fn clock() -> Arc<Clock> {
     let mut clock = Clock::new();
     clock.dots.insert(origin(), 300);
-    clock
+    Arc::new(clock)
 }
 
 fn docs() -> DocSet {
@@ -71,12 +73,12 @@ fn changes() -> Vec<Change> {
         Change::Segment {
             batch: BATCH,
             segment: SegmentNumber(0),
-            lengths: Lengths::pack(&[Length(1), Length(300), Length(2)]),
-            entries: Entries::pack([
+            lengths: Arc::new(Lengths::pack(&[Length(1), Length(300), Length(2)])),
+            entries: Arc::new(Entries::pack([
                 entry(1, Status::Given),
                 entry(1, Status::Given),
                 entry(2, Status::Ended(Outcome::Failed)),
-            ]),
+            ])),
         },
         Change::Moved { batch: BATCH, docs: docs(), epoch: Epoch(2), owner: NODE, claimed: true },
         Change::Ended { batch: BATCH, docs: docs(), epoch: Epoch(2), node: NODE, outcome: Outcome::Done },
@@ -90,7 +92,7 @@ fn changes() -> Vec<Change> {
 fn messages() -> Vec<Message> {
     let offered = Offered { doc: DocId { batch: BATCH, number: DocNumber(4) }, epoch: Epoch(1), length: Length(1000) };
     let cursor = || Cursor { base: clock(), batch: Some(BATCH), segment: SegmentNumber(2) };
-    let logged = |(place, change)| Logged { origin: origin(), sequence: place as u64 + 1, change };
+    let logged = |(place, change)| Logged { origin: origin(), sequence: place as u64 + 1, change: Arc::new(change) };
     vec![
         Message::Head { head: 300 },
         Message::Pull {
@@ -259,16 +261,25 @@ fn wrong_values_are_refused() {
     };
     [f64::NAN, f64::INFINITY, -1.0].into_iter().for_each(wrong);
 
-    let segment = |lengths, entries| Change::Segment { batch: BATCH, segment: SegmentNumber(0), lengths, entries };
+    let segment = |lengths, entries| Change::Segment {
+        batch: BATCH,
+        segment: SegmentNumber(0),
+        lengths: Arc::new(lengths),
+        entries: Arc::new(entries),
+    };
+    let ahead = |change| Message::Ahead { generation: Generation(1), reason: Reason::Dry, changes: vec![change] };
     let too_long = segment(Lengths::Same { length: Length(u64::MAX), count: 1 }, Entries::default());
     let too_many = segment(Lengths::Same { length: Length(1), count: u32::MAX }, Entries::default());
-    let mut nobody = Entries::pack([Entry { epoch: Epoch(1), node: NODE, status: Status::Given }]);
-    nobody.nodes.clear();
-    let no_such_node = segment(Lengths::pack(&[Length(1)]), nobody);
-    for change in [too_long, too_many, no_such_node] {
-        let message = Message::Ahead { generation: Generation(1), reason: Reason::Dry, changes: vec![change] };
-        assert!(matches!(decode::<Message>(&encode(&message)[HEADER..]), Err(WireError::Invalid(_))));
+    for change in [too_long, too_many] {
+        assert!(matches!(decode::<Message>(&encode(&ahead(change))[HEADER..]), Err(WireError::Invalid(_))));
     }
+    // A run of one document, its epoch, the place of its node in the table, and its status: that place is beyond the end.
+    let one = Entries::pack([Entry { epoch: Epoch(1), node: NODE, status: Status::Given }]);
+    let mut body = encode(&ahead(segment(Lengths::pack(&[Length(1)]), one)))[HEADER..].to_vec();
+    let end = body.len() - 4;
+    assert_eq!(body[end..], [1, 1, 0, 0]);
+    body[end + 2] = 7;
+    assert!(matches!(decode::<Message>(&body), Err(WireError::Junk(why)) if why.contains("names no node")));
 }
 
 /// Values whose bytes are spoilt at a few places: they come further into the decoders than random bytes do.

@@ -1,7 +1,7 @@
 //! S1, nothing lost: every acknowledged document has an outcome on every healthy node in the end.
 
 use evenkeel_core::change::{Entry, Status};
-use evenkeel_core::ids::{DocId, DocNumber};
+use evenkeel_core::ids::DocId;
 
 use super::{Broken, Checker};
 use crate::world::{Machine, MachineId, Truth};
@@ -16,12 +16,10 @@ impl Checker for NothingLost {
 
     fn end(&mut self, truth: &Truth) -> Result<(), Broken> {
         let promised = truth.batches.iter().filter(|(_, batch)| batch.acknowledged.is_some());
-        for (id, batch) in promised {
+        for (id, _) in promised {
             for machine in truth.healthy() {
                 let state = machine.node.as_ref().expect("a healthy machine is up").state();
-                let lost = (0..batch.documents.len() as u32)
-                    .map(|number| DocId { batch: *id, number: DocNumber(number) })
-                    .find(|doc| state.slot(*doc).is_none_or(|slot| slot.outcome().is_none()));
+                let lost = state.first_open(*id).map(|number| DocId { batch: *id, number });
                 if let Some(doc) = lost {
                     let what = format!(
                         "{doc} was acknowledged, and has no outcome at {}: {}",

@@ -4,7 +4,7 @@
 use evenkeel_core::Input;
 use evenkeel_core::change::{Change, Outcome};
 use evenkeel_core::docset::DocSet;
-use evenkeel_core::ids::{DocId, Epoch};
+use evenkeel_core::ids::{DocId, Epoch, NodeId};
 use evenkeel_core::message::{Message, Reason};
 use evenkeel_core::outbox::Verdict;
 use evenkeel_core::units::Micros;
@@ -15,6 +15,9 @@ use crate::marks::Mark;
 /// How long writing and sending a result takes where nothing is said of it.
 const USUAL: (Micros, Micros) = (Micros(300), Micros(3_000));
 
+/// How many holders are looked for at first: nearly always one of them takes the result.
+const FIRST: usize = 4;
+
 /// Time that a peer has to take a result before another is asked.
 const PATIENCE: Micros = Micros::from_secs(1);
 
@@ -23,15 +26,18 @@ impl World {
     pub(super) fn keep(&mut self, life: Life, verdict: &Verdict) {
         let now = self.truth.now;
         let (doc, epoch, outcome) = (verdict.doc, verdict.epoch, verdict.outcome);
-        let machine = self.truth.machine(life.0);
-        let node = machine.node.as_ref().expect("a node that decides is up");
-        let holders = node.holders(doc.batch, doc.number.segment());
-        let me = machine.me;
         let range = self.truth.options.faults.keeping;
         let range = if range == Default::default() || !self.truth.faulty { USUAL } else { range.range() };
         let mut late = Micros::ZERO;
-        for holder in holders.into_iter().filter(|holder| *holder != me) {
-            let holder = MachineId::of(holder);
+        let mut holders = self.holders(life.0, doc, FIRST);
+        for rank in 0.. {
+            if rank == FIRST {
+                holders = self.holders(life.0, doc, usize::MAX);
+            }
+            let Some(holder) = holders.get(rank).copied().map(MachineId::of) else { break };
+            if holder == life.0 {
+                continue;
+            }
             let takes = self.dice.keeping.time(range);
             // A transfer is a stream with an answer: it comes through, or it is known that it did not.
             let reached = self.truth.machine(holder).is_running(now)
@@ -48,6 +54,12 @@ impl World {
         self.watch.mark(Mark::KeptAlone);
         let alone = now + late + self.dice.keeping.time(USUAL);
         self.queue.push(alone, Event::Kept { life, doc, epoch });
+    }
+
+    /// The machines that should have a copy, by the view of a node.
+    fn holders(&self, machine: MachineId, doc: DocId, most: usize) -> Vec<NodeId> {
+        let node = self.truth.machine(machine).node.as_ref().expect("a node that decides is up");
+        node.first_holders(doc.batch, doc.number.segment(), most)
     }
 
     /// A result arrives at its holder, whose core hears of the outcome ahead of the sender's log.

@@ -1,6 +1,5 @@
 //! The lanes: order, independence, and what is dropped.
 
-use evenkeel_core::change::Clock;
 use evenkeel_core::ids::OfferId;
 
 use super::*;
@@ -45,7 +44,7 @@ async fn each_kind_of_message_arrives_as_it_was() {
     let pull = Message::Pull {
         number: 1,
         generation: Generation(4),
-        clock: Clock::default(),
+        clock: std::sync::Arc::default(),
         snapshot: None,
         settling: false,
         missing: Vec::new(),
