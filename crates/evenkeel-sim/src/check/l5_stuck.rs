@@ -1,5 +1,7 @@
 //! L5: nothing stays "running" on a node that is dead. In the end no document without outcome is said to run.
 
+use evenkeel_core::ids::DocId;
+
 use super::{Broken, Checker};
 use crate::world::Truth;
 
@@ -20,7 +22,9 @@ impl Checker for Stuck {
                     return Err(Broken::new(what).machine(machine.id));
                 }
             }
-            if let Some(((doc, _), _)) = machine.processes.first_key_value() {
+            // What was never promised may go on, or stay as it is: nobody waits for it.
+            let promised = |doc: &DocId| truth.batches.get(&doc.batch).is_some_and(|batch| batch.acknowledged.is_some());
+            if let Some((doc, _)) = machine.processes.keys().find(|(doc, _)| promised(doc)) {
                 let what = format!("{doc} has an outcome, and a process at {}", machine.id);
                 return Err(Broken::new(what).document(*doc).machine(machine.id));
             }
