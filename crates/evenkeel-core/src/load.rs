@@ -37,6 +37,8 @@ pub struct Load {
     pub head: u64,
     /// Hash of everything it has seen: two nodes whose digests differ have something to tell each other.
     pub digest: u64,
+    /// Hash of its state: two nodes that have seen the same and whose states differ know something that is in no log.
+    pub state: u64,
     /// How far it is from equilibrium, by its own view: the largest gain one of its documents could have by moving.
     pub regret: f64,
     /// Documents ever started here in this generation.

@@ -43,6 +43,17 @@ pub enum Misplaced {
     Gap,
 }
 
+/// What a log has for a puller.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Changes in the order of each log.
+    pub changes: Vec<Logged>,
+    /// There is more, for another answer.
+    pub more: bool,
+    /// Some logs do not reach back so far.
+    pub gap: bool,
+}
+
 impl Log {
     /// Empty logs.
     pub fn new() -> Log {
@@ -105,26 +116,25 @@ impl Log {
         }
     }
 
-    /// What a puller lacks, in the order of each log, about `max_bytes` at a time, and whether there is more.
-    /// `None` if the logs do not reach back so far.
-    pub fn answer(&self, seen: &Clock, max_bytes: usize) -> Option<(Vec<Logged>, bool)> {
-        if self.origins.iter().any(|(origin, log)| seen.get(origin) < log.dropped) {
-            return None;
-        }
-        let mut answer = Vec::new();
+    /// What a puller lacks, in the order of each log, about `max_bytes` at a time. Logs that do not reach back so far are
+    /// left out.
+    pub fn answer(&self, seen: &Clock, max_bytes: usize) -> Answer {
+        let reaches_back = |origin: &Origin, log: &OriginLog| seen.get(origin) >= log.dropped;
+        let gap = self.origins.iter().any(|(origin, log)| !reaches_back(origin, log));
+        let mut answer = Answer { changes: Vec::new(), more: false, gap };
         let mut bytes = 0;
-        for (origin, log) in &self.origins {
+        for (origin, log) in self.origins.iter().filter(|(origin, log)| reaches_back(origin, log)) {
             let from = seen.get(origin).min(log.head());
             for (place, change) in log.changes.iter().enumerate().skip((from - log.dropped) as usize) {
                 if bytes >= max_bytes {
-                    return Some((answer, true));
+                    return Answer { more: true, ..answer };
                 }
                 bytes += weight(change);
                 let sequence = log.dropped + place as u64 + 1;
-                answer.push(Logged { origin: *origin, sequence, change: change.clone() });
+                answer.changes.push(Logged { origin: *origin, sequence, change: change.clone() });
             }
         }
-        Some((answer, false))
+        answer
     }
 
     /// Drops what everybody has seen, and then, oldest first from the largest log, what exceeds the budget.
@@ -214,7 +224,8 @@ mod tests {
         let mut puller = Log::new();
         let mut parts = 0;
         loop {
-            let (changes, more) = log.answer(puller.clock(), 100).unwrap();
+            let Answer { changes, more, gap } = log.answer(puller.clock(), 100);
+            assert!(!gap);
             changes.into_iter().for_each(|logged| puller.push(logged));
             parts += 1;
             if !more {
@@ -241,15 +252,18 @@ mod tests {
         for number in 1..=5 {
             log.append(origin(1), change(number));
         }
-        let (first, _) = log.answer(&Clock::new(), 150).unwrap();
+        log.append(origin(2), change(6));
+        let first = log.answer(&Clock::new(), 150).changes;
         let mut seen = Clock::new();
         first.iter().for_each(|logged| seen.apply(Dot::new(logged.origin, logged.sequence)));
         log.trim([&seen].into_iter(), usize::MAX);
-        assert!(log.answer(&Clock::new(), 1000).is_none());
-        assert_eq!(log.answer(&seen, 1000).unwrap().0.len(), 2);
+        let late = log.answer(&Clock::new(), 1000);
+        assert!(late.gap && late.changes.iter().all(|logged| logged.origin == origin(2)) && late.changes.len() == 1);
+        let next = log.answer(&seen, 1000);
+        assert_eq!((next.changes.len(), next.gap), (3, false));
         let mut newcomer = Log::new();
         newcomer.advance(log.clock());
-        assert_eq!(newcomer.answer(&seen, 1000), None);
+        assert_eq!(newcomer.answer(&seen, 1000), Answer { changes: Vec::new(), more: false, gap: true });
         assert_eq!(newcomer.digest(), log.digest());
         log.trim([].into_iter(), 0);
         assert_eq!(log.bytes(), 0);

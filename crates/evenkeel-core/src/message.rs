@@ -11,12 +11,20 @@ use crate::units::Length;
 /// Where a snapshot has got to: everything before this segment has been sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// What the answering node had seen when the snapshot began: what the puller has seen once it is complete.
+    /// What the answering node had seen when the snapshot began: what the puller has seen once it is complete. Settled by
+    /// the answer to the first pull.
     pub base: Clock,
     /// Next batch, `None` for the first.
     pub batch: Option<BatchId>,
     /// Next segment of that batch.
     pub segment: SegmentNumber,
+}
+
+impl Cursor {
+    /// From the beginning.
+    pub fn start() -> Cursor {
+        Cursor { base: Clock::new(), batch: None, segment: SegmentNumber(0) }
+    }
 }
 
 /// One change in its place in its origin's log.
@@ -74,7 +82,7 @@ pub enum Message {
         generation: Generation,
         /// What it has seen.
         clock: Clock,
-        /// Where a snapshot under way has got to.
+        /// The state itself is asked for, and this is where it has got to.
         snapshot: Option<Cursor>,
         /// The puller is catching up, and must know whom to ask: name the live nodes.
         settling: bool,
@@ -89,10 +97,13 @@ pub enum Message {
         changes: Vec<Logged>,
         /// Whether the puller should pull again at once.
         more: bool,
+        /// There are logs here of which the puller lacks a part that is no longer kept. Their writers may still have it;
+        /// if nobody has, it takes a snapshot.
+        gap: bool,
         /// The live nodes by the answering node's view, for a puller that is catching up.
         live: Vec<NodeId>,
     },
-    /// Answer to a pull that the log no longer covers: the state itself, part by part.
+    /// Answer to a pull that asks for the state itself: a part of it.
     Snapshot {
         /// Number of the pull.
         number: u64,

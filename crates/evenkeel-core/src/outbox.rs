@@ -90,6 +90,8 @@ pub enum Event {
     Settled,
     /// This node sees less than half of the cluster and, being cautious, starts nothing.
     Minority(bool),
+    /// A peer has seen the same as this node, and its state differs: the whole of it was asked for.
+    Unlike(NodeId),
     /// A peer sent a change that no honest peer sends. It was ignored.
     Ignored {
         /// The peer.

@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 
 use evenkeel_core::Effect;
 use evenkeel_core::outbox::Event;
+use evenkeel_core::units::Micros;
 
 use crate::check::Step;
 
@@ -17,6 +18,10 @@ macro_rules! counts {
             $($(#[$doc])* pub $name: u64,)*
             /// Recurring faults that happened, by kind.
             pub faults: BTreeMap<&'static str, u64>,
+            /// Marks that were hit, by name: see [`crate::marks`].
+            pub marks: BTreeMap<&'static str, u64>,
+            /// How long after the death of a node its documents were taken over, for each heir that did.
+            pub takeovers: Vec<Micros>,
         }
 
         impl Counts {
@@ -31,6 +36,10 @@ macro_rules! counts {
                 $(self.$name += other.$name;)*
                 for (kind, count) in &other.faults {
                     *self.faults.entry(kind).or_default() += count;
+                }
+                self.takeovers.extend_from_slice(&other.takeovers);
+                for (mark, count) in &other.marks {
+                    *self.marks.entry(mark).or_default() += count;
                 }
             }
         }
@@ -89,9 +98,11 @@ counts! {
 impl Counts {
     /// A count by its name, with hyphens or underscores; `None` if nothing is called so.
     pub fn of(&self, name: &str) -> Option<u64> {
+        let name = &*name.replace('_', "-");
         let plain = self.plain().find(|(plain, _)| *plain == name.replace('-', "_"));
+        let mark = || crate::marks::Mark::of(name).map(|_| self.marks.get(name).copied().unwrap_or(0));
         let fault = || crate::world::FAULTS.contains(&name).then(|| self.faults.get(name).copied().unwrap_or(0));
-        plain.map(|(_, count)| count).or_else(fault)
+        plain.map(|(_, count)| count).or_else(fault).or_else(mark)
     }
 
     pub(crate) fn look(&mut self, step: &Step<'_>) {

@@ -279,6 +279,8 @@ pub struct Faults {
     pub clog: Option<Recurring>,
     /// A node is taken for dead by another, though it lives.
     pub suspicion: Option<Recurring>,
+    /// A node is heard and not heard by turns, each about as long as it takes to be held dead.
+    pub flap: Option<Recurring>,
     /// A node joins.
     pub join: Option<Recurring>,
     /// A node is asked to leave; once it has, another takes its place after a while.
@@ -299,6 +301,21 @@ pub struct Faults {
     pub unavailable: Ratio,
     /// How long it takes until a result is kept.
     pub keeping: Spans,
+}
+
+impl Faults {
+    /// Whether nothing goes wrong. How long messages and results take is no fault.
+    pub fn are_none(&self) -> bool {
+        let usual =
+            Faults { delay: self.delay, keeping: self.keeping, slow_factor: self.slow_factor, ..Faults::default() };
+        *self == Faults { starve_by: self.starve_by, ..usual }
+    }
+
+    /// Whether messages arrive, and nobody stands still.
+    pub fn is_reliable(&self) -> bool {
+        let cut = [self.partition, self.clog, self.suspicion, self.flap, self.pause, self.starve];
+        self.loss.is_never() && cut.iter().all(Option::is_none)
+    }
 }
 
 /// A fault that comes again and again.

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use evenkeel_core::units::Micros;
 
+use crate::central;
 use crate::check::{Checkers, Violation};
 use crate::counts::Counts;
 use crate::options::Options;
@@ -35,6 +36,8 @@ pub struct Outcome {
     pub makespan: Micros,
     /// What no schedule can beat: all work over all capacity, or the longest document on the fastest machine.
     pub bound: Micros,
+    /// Time that a central queue would have taken instead, where the two can be compared.
+    pub central: Option<Micros>,
     /// What was broken, if anything was.
     pub failure: Option<Failure>,
     /// The story that was asked for.
@@ -45,6 +48,12 @@ impl Outcome {
     /// Makespan over its lower bound, if there was any work.
     pub fn makespan_ratio(&self) -> Option<f64> {
         (self.bound > Micros::ZERO).then(|| self.makespan.as_secs_f64() / self.bound.as_secs_f64())
+    }
+
+    /// Makespan over that of a central queue, where the two can be compared.
+    pub fn central_ratio(&self) -> Option<f64> {
+        let central = self.central.filter(|central| *central > Micros::ZERO)?;
+        Some(self.makespan.as_secs_f64() / central.as_secs_f64())
     }
 }
 
@@ -137,9 +146,10 @@ pub fn simulate(options: &Options, seed: u64, subject: Subject, checkers: Checke
         hash: world.trace.hash(),
         simulated: truth.now,
         node_time: truth.now.times(options.cluster.nodes as u64),
-        counts: world.counts.clone(),
+        counts: world.counts(),
         makespan: last.since(first),
         bound: bound(options, truth),
+        central: central::ends(options, truth).map(|ends| ends.since(first)),
         failure,
         story: world.trace.story().to_vec(),
     }
@@ -160,8 +170,8 @@ fn to_the_end(world: &mut World) -> Result<(), Violation> {
             finished = true;
             until = world.truth.now + quiet;
         }
-        if !finished && world.counts.ended > ended {
-            ended = world.counts.ended;
+        if !finished && world.documents_ended() > ended {
+            ended = world.documents_ended();
             until = until.max(world.truth.now + patience);
         }
     }

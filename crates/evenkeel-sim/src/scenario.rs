@@ -1,102 +1,106 @@
-//! Scenarios: files in `simulations/`, each a world, the seeds to run it with, and what must come of it beyond the
-//! promises, which are always watched.
+//! Scenarios: each a world, the seeds to run it with, and what must come of it beyond the promises, which are always
+//! watched. Files of them are the business of [`crate::suite`].
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::counts::Counts;
+use crate::marks::Mark;
 use crate::options::Options;
 use crate::run::Outcome;
+use crate::seed::Seeds;
 use crate::swarm;
 
 /// A scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Scenario {
+    /// Its name, where a file has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What it shows, for people.
     pub why: String,
     /// With which seeds.
     pub seeds: Seeds,
     /// The world. Without one, each seed draws its own: a swarm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub world: Option<Options>,
     /// What must come of it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub expect: Expectations,
 }
 
-/// Seeds, written `17` or `0..200`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct Seeds(pub Range<u64>);
-
-/// Text that names no seeds.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("seeds are written like 17, or 0..200 for the first two hundred, not {0:?}")]
-pub struct InvalidSeeds(String);
-
-impl std::str::FromStr for Seeds {
-    type Err = InvalidSeeds;
-
-    fn from_str(text: &str) -> Result<Seeds, InvalidSeeds> {
-        let number = |text: &str| text.trim().parse::<u64>().map_err(|_| InvalidSeeds(text.to_owned()));
-        match text.split_once("..") {
-            Some((from, to)) => Ok(Seeds(number(from)?..number(to)?)),
-            None => number(text).map(|seed| Seeds(seed..seed.saturating_add(1))),
-        }
-        .and_then(|seeds| if seeds.0.is_empty() { Err(InvalidSeeds(text.to_owned())) } else { Ok(seeds) })
-    }
-}
-
-impl TryFrom<String> for Seeds {
-    type Error = InvalidSeeds;
-
-    fn try_from(text: String) -> Result<Seeds, InvalidSeeds> {
-        text.parse()
-    }
-}
-
-impl From<Seeds> for String {
-    fn from(Seeds(range): Seeds) -> String {
-        format!("{}..{}", range.start, range.end)
-    }
-}
-
-/// What must come of a scenario, in each run.
+/// What must come of a scenario: bounds hold in each run, and what must happen at least, happens in all of them together.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Expectations {
     /// The makespan is at most so many times what no schedule can beat: all work over all capacity, or the longest document.
     pub makespan: Option<f64>,
+    /// The makespan is at most so many times that of a central queue that gives each free slot the longest document.
+    pub over_central: Option<f64>,
     /// A document is moved at most so often, on average.
     pub moves: Option<f64>,
     /// Processes killed, or results dropped, because a document had two owners.
     pub duplicates: Option<u64>,
     /// What must have been counted at least so often, by the names of the summary: it proves that a fault was there.
     pub at_least: BTreeMap<String, u64>,
+    /// Marks that must be hit by one of the runs: see [`crate::marks`].
+    pub marks: Vec<String>,
+    /// Every mark that there is must be hit by one of the runs.
+    pub all_marks: bool,
 }
 
-/// A file that is no scenario.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidScenario(String);
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// A scenario as a file.
+pub fn to_toml(scenario: &Scenario) -> String {
+    toml::to_string(scenario).expect("a scenario can be written as TOML")
+}
+
+impl Expectations {
+    /// Whether it can be met at all.
+    fn check(&self) -> Result<(), String> {
+        for (name, factor) in [("makespan", self.makespan), ("over-central", self.over_central)] {
+            if factor.is_some_and(|factor| !(0.5..=1e6).contains(&factor)) {
+                return Err(format!("expect.{name}: a factor from 0.5 to 1000000, as nothing is done in no time"));
+            }
+        }
+        if self.moves.is_some_and(|moves| !(0.0..=1e6).contains(&moves)) {
+            return Err("expect.moves: from 0 to 1000000".to_owned());
+        }
+        if let Some(name) = self.at_least.keys().find(|name| Counts::default().of(name).is_none()) {
+            return Err(format!("expect.at-least: nothing is counted that is called {name}"));
+        }
+        if let Some(name) = self.marks.iter().find(|name| Mark::of(name).is_none()) {
+            let known: Vec<&str> = Mark::ALL.iter().map(|mark| mark.name()).collect();
+            return Err(format!("expect.marks: there is no mark {name}; there are {}", known.join(", ")));
+        }
+        Ok(())
+    }
+}
 
 impl Scenario {
-    /// Reads a scenario.
-    ///
-    /// # Errors
-    /// If the text is not TOML, says something that a scenario does not, or describes a world that cannot be.
-    pub fn parse(text: &str) -> Result<Scenario, InvalidScenario> {
-        let scenario: Scenario = toml::from_str(text).map_err(|error| InvalidScenario(error.to_string()))?;
-        if let Some(world) = &scenario.world {
-            world.check().map_err(InvalidScenario)?;
-        }
-        Ok(scenario)
-    }
-
     /// A swarm over these seeds.
     pub fn swarm(seeds: Seeds) -> Scenario {
-        Scenario { why: "whatever the seed draws".to_owned(), seeds, world: None, expect: Expectations::default() }
+        Scenario {
+            name: None,
+            why: "whatever the seed draws".to_owned(),
+            seeds,
+            world: None,
+            expect: Expectations::default(),
+        }
+    }
+
+    /// Whether there can be such a world, and what is expected can come of it.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check(&self) -> Result<(), String> {
+        self.world.as_ref().map_or(Ok(()), Options::check)?;
+        self.expect.check()
     }
 
     /// The world of a seed.
@@ -107,55 +111,35 @@ impl Scenario {
     /// What of the expectations a run has not met.
     pub fn unmet(&self, outcome: &Outcome) -> Vec<String> {
         let mut unmet = Vec::new();
-        let Expectations { makespan, moves, duplicates, at_least } = &self.expect;
-        if let (Some(most), Some(ratio)) = (makespan, outcome.makespan_ratio())
-            && ratio > *most
-        {
-            unmet.push(format!("the makespan is {ratio:.3} times the bound, and {most} is the most"));
-        }
-        let moved = outcome.counts.moved as f64 / outcome.counts.documents.max(1) as f64;
-        if let Some(most) = moves
-            && moved > *most
-        {
-            unmet.push(format!("a document is moved {moved:.2} times, and {most} is the most"));
-        }
-        if let Some(most) = duplicates
-            && outcome.counts.duplicates > *most
-        {
-            unmet.push(format!("{} duplicates, and {most} are the most", outcome.counts.duplicates));
-        }
-        for (name, least) in at_least {
-            let counted = outcome.counts.of(name);
-            if counted.is_none_or(|counted| counted < *least) {
-                unmet.push(match counted {
-                    Some(counted) => format!("{name} was counted {counted} times, and {least} is the least"),
-                    None => format!("nothing is counted that is called {name}"),
-                });
+        let expect = &self.expect;
+        let mut at_most = |what: &str, found: Option<f64>, most: Option<f64>| {
+            if let (Some(found), Some(most)) = (found, most)
+                && found > most
+            {
+                unmet.push(format!("{what} {found:.3}, and {most} is the most"));
             }
+        };
+        let moved = outcome.counts.moved as f64 / outcome.counts.documents.max(1) as f64;
+        at_most("the makespan over the bound is", outcome.makespan_ratio(), expect.makespan);
+        at_most("the makespan over that of a central queue is", outcome.central_ratio(), expect.over_central);
+        at_most("moves of a document are", Some(moved), expect.moves);
+        let duplicates = outcome.counts.duplicates as f64;
+        at_most("duplicates are", Some(duplicates), expect.duplicates.map(|most| most as f64));
+        if expect.over_central.is_some() && outcome.central_ratio().is_none() {
+            unmet.push("this world cannot be compared with a central queue: something goes wrong in it".to_owned());
         }
         unmet
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seeds_are_one_or_a_range() {
-        assert_eq!("17".parse(), Ok(Seeds(17..18)));
-        assert_eq!("3..5".parse(), Ok(Seeds(3..5)));
-        for text in ["", "x", "5..3", "1..", "-1"] {
-            assert!(text.parse::<Seeds>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_scenario_is_refused_with_the_reason() {
-        let refused = |text: &str| Scenario::parse(text).unwrap_err().to_string();
-        assert!(refused("why = 'x'\nseeds = '0..1'\nsurprise = 1").contains("surprise"));
-        assert!(refused("why = 'x'\nseeds = '5..2'").contains("0..200"));
-        assert!(refused("why = 'x'\nseeds = '1'\n[world.cluster]\nnodes = 0").contains("nodes"));
-        assert!(refused("why = 'x'\nseeds = '1'\n[world.faults]\nloss = '3/2'").contains("1/100"));
+    /// What none of the runs has brought, by what was counted in all of them.
+    pub fn unmet_by_all(&self, counts: &Counts) -> Vec<String> {
+        let wanted = |mark: &&Mark| self.expect.all_marks || self.expect.marks.iter().any(|name| *name == mark.name());
+        let missed = Mark::ALL.iter().filter(wanted).filter(|mark| !counts.marks.contains_key(mark.name()));
+        let missed = missed.map(|mark| format!("the mark {} was not hit by any of the runs", mark.name()));
+        let few = self.expect.at_least.iter().filter_map(|(name, least)| {
+            let counted = counts.of(name).unwrap_or(0);
+            (counted < *least).then(|| format!("{name} was counted {counted} times, and {least} is the least"))
+        });
+        missed.chain(few).collect()
     }
 }

@@ -162,5 +162,6 @@ fn draw_faults(nodes: usize, dice: &mut Dice) -> Faults {
             0 => Spans::new(Micros::from_millis(1), Micros::from_millis(dice.between(100, 3_000))),
             _ => Spans::default(),
         },
+        flap: recurring(dice, (10_000, 60_000), (10_000, 60_000)).filter(|_| dice.below(2) == 0),
     }
 }

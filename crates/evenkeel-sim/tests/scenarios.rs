@@ -5,7 +5,9 @@ use std::path::Path;
 use evenkeel_sim::check::Checkers;
 use evenkeel_sim::fleet;
 use evenkeel_sim::run::simulate;
-use evenkeel_sim::scenario::{Scenario, Seeds};
+use evenkeel_sim::scenario::Scenario;
+use evenkeel_sim::seed::Seeds;
+use evenkeel_sim::suite;
 use evenkeel_sim::swarm;
 use evenkeel_sim::trace::Subject;
 
@@ -16,9 +18,7 @@ fn every_scenario_can_be_read() {
     let mut read = 0;
     for file in files {
         let path = file.expect("a directory can be read").path();
-        let text = std::fs::read_to_string(&path).expect("a scenario is text");
-        Scenario::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        read += 1;
+        read += suite::read(&path).unwrap_or_else(|error| panic!("{error}")).len();
     }
     assert!(read > 5, "only {read} in {}", directory.display());
 }
@@ -47,7 +47,7 @@ fn another_seed_gives_another_trace_and_telling_a_story_changes_nothing() {
 fn what_is_not_done_in_time_is_found() {
     let text = "why = 'x'\nseeds = '0'\n[world.cluster]\nnodes = 2\n[[world.work]]\ndocuments = 3\n\
                 lengths = { equal = 900000 }\n[world.phases]\nliveness = '10s'";
-    let scenario = Scenario::parse(text).expect("a scenario");
+    let scenario = suite::parse(text).expect("a scenario");
     let outcome = simulate(&scenario.options(0), 0, Subject::Nothing, Checkers::all());
     let failure = outcome.failure.expect("what takes a quarter of an hour does not end within ten seconds");
     assert!(failure.kind().starts_with("S1"), "{failure}");

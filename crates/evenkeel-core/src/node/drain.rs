@@ -91,7 +91,8 @@ impl Node {
         let head = self.log.head(self.me);
         self.bundle.is_empty()
             && self.view.live.iter().any(|(node, peer)| {
-                !peer.load.draining && self.peer_clocks.get(node).is_some_and(|clock| clock.get(&self.me) >= head)
+                let known = self.peer_clocks.get(node).filter(|known| known.generation == peer.generation);
+                !peer.load.draining && known.is_some_and(|known| known.clock.get(&self.me) >= head)
             })
     }
 }

@@ -129,7 +129,6 @@ impl Node {
 
     fn forget_peer(&mut self, origin: Origin) {
         self.pulling.remove(&origin.node);
-        self.peer_clocks.remove(&origin.node);
         self.relog_ahead(origin);
         if self.dry.as_ref().is_some_and(|dry| dry.asked == Some(origin.node)) {
             self.dry = None;

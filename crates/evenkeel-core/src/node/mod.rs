@@ -29,10 +29,9 @@ use crate::backlog::Backlog;
 use crate::balance::{RateEstimate, Terms};
 use crate::batch::Batch;
 use crate::bundle::Bundle;
-use crate::change::Clock;
 use crate::ids::{Attempt, BatchId, DocId, Epoch, NodeId, OfferId, Origin};
 use crate::load::View;
-use crate::log::Log;
+use crate::log::{Answer, Log};
 use crate::message::Message;
 use crate::outbox::Outbox;
 use crate::settings::Settings;
@@ -42,7 +41,7 @@ use execute::{Closing, Held, Running};
 use membership::{Membership, Settling};
 use standing::Pace;
 use submit::Unacknowledged;
-use sync::{Asked, Pulling};
+use sync::{Asked, PeerClock, Pulling};
 use timers::{Timer, Timers};
 use transfer::{DryPull, GrantGiven, OfferMade};
 
@@ -151,8 +150,12 @@ pub struct Node {
     bundle: Bundle,
     ahead: BTreeMap<Origin, Bundle>,
     pulling: BTreeMap<NodeId, Pulling>,
+    /// Peers that have seen the same, and whose states differ from this node's all the same; since when.
+    unlike: BTreeMap<NodeId, Micros>,
     next_pull: u64,
-    peer_clocks: BTreeMap<NodeId, Clock>,
+    peer_clocks: BTreeMap<NodeId, PeerClock>,
+    /// Peers whose logs do not reach back to what this node has seen; since when.
+    gaps: BTreeMap<NodeId, Micros>,
     unacknowledged: Vec<Unacknowledged>,
     finished: BTreeSet<BatchId>,
 
@@ -209,8 +212,10 @@ impl Node {
             bundle: Bundle::default(),
             ahead: BTreeMap::new(),
             pulling: BTreeMap::new(),
+            unlike: BTreeMap::new(),
             next_pull: 0,
             peer_clocks: BTreeMap::new(),
+            gaps: BTreeMap::new(),
             unacknowledged: Vec::new(),
             finished: BTreeSet::new(),
             view: View::default(),
@@ -285,8 +290,8 @@ impl Node {
                 let pull = Asked { number, generation, clock, snapshot, settling };
                 self.answer_pull(from, pull, out);
             }
-            Message::Changes { number, changes, more, live } => {
-                self.take_changes(from, number, changes, more, &live, out);
+            Message::Changes { number, changes, more, gap, live } => {
+                self.take_changes(from, number, Answer { changes, more, gap }, &live, out);
             }
             Message::Snapshot { number, changes, next, complete } => {
                 self.take_snapshot(from, number, changes, next, complete, out);
@@ -311,6 +316,7 @@ impl Node {
         self.flush(out);
         self.acknowledge(out);
         self.pull(out);
+        self.pull_unlike(out);
         self.measure_pace();
         out.publish(self.load());
     }

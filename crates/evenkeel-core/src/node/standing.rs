@@ -41,13 +41,17 @@ impl Node {
         weigh(self.settings.metric, length)
     }
 
-    /// All work in hand: what waits, rests and is on offer, what is left of what runs, and what was granted and has not
-    /// come yet.
-    pub(super) fn work(&self) -> f64 {
-        let waiting = match self.settings.metric {
+    /// What waits here and is not on offer.
+    pub fn waiting_work(&self) -> f64 {
+        match self.settings.metric {
             Metric::Length => self.backlog.length() as f64,
             Metric::Count => self.backlog.len() as f64,
-        };
+        }
+    }
+
+    /// All work in hand: what waits, rests and is on offer, what is left of what runs, and what was granted and has not
+    /// come yet.
+    pub fn work(&self) -> f64 {
         let resting = self.resting.keys().filter_map(|doc| self.state.length(*doc)).map(|length| self.weigh(length));
         let offered = self.offers.values().map(|offer| offer.work);
         let granted = self.grants.values().map(|grant| grant.work);
@@ -57,7 +61,7 @@ impl Node {
             // What runs longer than predicted still counts for something: nobody knows how much.
             (whole - done).max(whole * 0.1)
         });
-        waiting + resting.sum::<f64>() + offered.sum::<f64>() + granted.sum::<f64>() + running.sum::<f64>()
+        self.waiting_work() + resting.sum::<f64>() + offered.sum::<f64>() + granted.sum::<f64>() + running.sum::<f64>()
     }
 
     /// What this node tells of itself.
@@ -78,6 +82,7 @@ impl Node {
             draining: self.is_draining(),
             head: self.log.head(self.me),
             digest: self.log.digest(),
+            state: self.state.digest(),
             regret: balance.own_regret,
             started: self.counters.started,
             duplicates: self.counters.duplicates,
@@ -93,6 +98,11 @@ impl Node {
         let equilibrium = equilibrium(&standings, &guard, EPSILON);
         let own_regret = regret(&standings, self.me.node, &guard);
         Balance { standings, equilibrium, own_regret, rate: speeds.rate }
+    }
+
+    /// How this node stands.
+    pub fn standing(&self) -> Standing {
+        self.standings().0[0]
     }
 
     /// What finished documents tell of this node's rate, and those that run far longer than they should.

@@ -5,9 +5,10 @@ use super::ownership::Route;
 use crate::change::{Change, Clock};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, Epoch, Generation, NodeId, Origin, SegmentNumber};
-use crate::log::Misplaced;
-use crate::message::{Cursor, Logged, Message, Reason};
-use crate::outbox::Outbox;
+use crate::load::Peer;
+use crate::log::{Answer, Misplaced};
+use crate::message::{Cursor, Message, Reason};
+use crate::outbox::{Event, Outbox};
 use crate::state::Malformed;
 use crate::units::Micros;
 
@@ -20,12 +21,34 @@ const MAX_PULLS: usize = 8;
 /// Peers that are told at once of something urgent; in a larger cluster gossip tells the rest.
 const MAX_NUDGED: usize = 64;
 
+/// Time for which states may differ though logs do not: some gossip intervals, and so long at least.
+const UNLIKE_INTERVALS: u64 = 10;
+const UNLIKE_TIME: Micros = Micros::from_secs(2);
+
 /// A pull that has not been answered.
 #[derive(Debug, Clone)]
 pub(super) struct Pulling {
     since: Micros,
     number: u64,
+    /// It asks for the state itself.
+    snapshot: bool,
 }
+
+/// What a peer has seen.
+#[derive(Debug, Clone)]
+pub(super) struct PeerClock {
+    /// In which run: the next begins with nothing.
+    pub(super) generation: Generation,
+    pub(super) clock: Clock,
+    /// When it was live last.
+    live: Micros,
+}
+
+/// Detection times for which logs are kept for a peer that is away: if it was only cut off, it then goes on where it was.
+const RETURN_DETECTIONS: u64 = 30;
+
+/// Gossip intervals for which the logs of others are waited for before a snapshot is asked for.
+const GAP_INTERVALS: u64 = 2;
 
 /// What a puller asks for.
 pub(super) struct Asked {
@@ -43,16 +66,30 @@ impl Node {
         for change in self.bundle.drain() {
             self.log.append(self.me, change);
         }
-        let live = self.view.live.keys();
-        let clocks: Option<Vec<&Clock>> = live.map(|peer| self.peer_clocks.get(peer)).collect();
-        // Alone, nobody lags: whoever comes gets a snapshot. With a peer that never pulled, nothing is known by all.
-        match clocks {
-            Some(clocks) if clocks.is_empty() => {
-                let own = self.log.clock().clone();
-                self.log.trim([&own].into_iter(), self.settings.log_bytes);
+        self.trim();
+    }
+
+    /// Drops from the logs what everybody has.
+    fn trim(&mut self) {
+        let patience = self.settings.detection.times(RETURN_DETECTIONS);
+        self.peer_clocks.retain(|node, known| match self.view.live.get(node) {
+            Some(peer) if peer.generation == known.generation => {
+                known.live = self.now;
+                true
             }
-            Some(clocks) => self.log.trim(clocks.into_iter(), self.settings.log_bytes),
-            None => self.log.trim([&Clock::new()].into_iter(), self.settings.log_bytes),
+            Some(_) => false,
+            None => self.now.since(known.live) < patience,
+        });
+        let bytes = self.settings.log_bytes;
+        if self.view.live.keys().any(|peer| !self.peer_clocks.contains_key(peer)) {
+            // With a peer that never pulled, nothing is known by all.
+            self.log.trim([&Clock::new()].into_iter(), bytes);
+        } else if self.peer_clocks.is_empty() {
+            // Alone, nobody lags: whoever comes gets a snapshot.
+            let own = self.log.clock().clone();
+            self.log.trim([&own].into_iter(), bytes);
+        } else {
+            self.log.trim(self.peer_clocks.values().map(|known| &known.clock), bytes);
         }
     }
 
@@ -124,13 +161,34 @@ impl Node {
         }
     }
 
+    /// Pulls the state itself from a peer that has seen the same, and knows something else all the same.
+    ///
+    /// For an instant this is so again and again: what was decided since the last flush, or sent ahead of a log, is in a
+    /// state before it is in a log. If it lasts, no log will tell.
+    pub(super) fn pull_unlike(&mut self, out: &mut Outbox) {
+        let (digest, state) = (self.log.digest(), self.state.digest());
+        let unlike = |peer: &Peer| peer.load.digest == digest && peer.load.state != state;
+        self.unlike.retain(|node, _| self.view.live.get(node).is_some_and(unlike));
+        for (node, _) in self.view.live.iter().filter(|(_, peer)| unlike(peer)) {
+            self.unlike.entry(*node).or_insert(self.now);
+        }
+        let patience = self.settings.gossip_interval.times(UNLIKE_INTERVALS).max(UNLIKE_TIME);
+        let late = self.unlike.iter().find(|(_, since)| self.now.since(**since) >= patience).map(|(node, _)| *node);
+        if let Some(peer) = late {
+            // With luck one answer does for all.
+            self.unlike.clear();
+            out.observe(Event::Unlike(peer));
+            self.pull_from(peer, Some(Cursor::start()), out);
+        }
+    }
+
     fn pull_from(&mut self, peer: NodeId, snapshot: Option<Cursor>, out: &mut Outbox) {
         if self.pulling.contains_key(&peer) && snapshot.is_none() {
             return;
         }
         let number = self.next_pull;
         self.next_pull = number.wrapping_add(1);
-        self.pulling.insert(peer, Pulling { since: self.now, number });
+        self.pulling.insert(peer, Pulling { since: self.now, number, snapshot: snapshot.is_some() });
         let clock = self.log.clock().clone();
         let settling = self.settling.is_some();
         let missing = self.membership.missing.keys().copied().collect();
@@ -146,19 +204,17 @@ impl Node {
         self.relog_where(|origin| origin.node == from && *origin < next_run);
         self.note_holder(from, clock.get(&self.me));
         let answer = match snapshot {
+            Some(Cursor { batch: None, .. }) => {
+                self.snapshot_part(number, Cursor { base: self.log.clock().clone(), ..Cursor::start() })
+            }
             Some(cursor) => self.snapshot_part(number, cursor),
-            None => match self.log.answer(&clock, ANSWER_BYTES) {
-                Some((changes, more)) => {
-                    let live = if settling { self.view.live.keys().copied().collect() } else { Vec::new() };
-                    Message::Changes { number, changes, more, live }
-                }
-                None => {
-                    let base = self.log.clock().clone();
-                    self.snapshot_part(number, Cursor { base, batch: None, segment: SegmentNumber(0) })
-                }
-            },
+            None => {
+                let Answer { changes, more, gap } = self.log.answer(&clock, ANSWER_BYTES);
+                let live = if settling { self.view.live.keys().copied().collect() } else { Vec::new() };
+                Message::Changes { number, changes, more, gap, live }
+            }
         };
-        self.peer_clocks.insert(from, clock);
+        self.peer_clocks.insert(from, PeerClock { generation, clock, live: self.now });
         out.send(from, answer);
         self.acknowledge(out);
     }
@@ -174,8 +230,7 @@ impl Node {
         &mut self,
         from: NodeId,
         number: u64,
-        changes: Vec<Logged>,
-        more: bool,
+        Answer { changes, more, gap }: Answer,
         live: &[NodeId],
         out: &mut Outbox,
     ) {
@@ -205,12 +260,29 @@ impl Node {
         // What comes twice, or late, is merged all the same, but asks for nothing: else one answer that is doubled would be
         // followed by two, and so on.
         let Some(since) = pulled else { return };
-        if !more {
+        if gap {
+            self.mind_gap(from, out);
+        } else {
+            self.gaps.remove(&from);
+        }
+        if !more && !gap {
             self.heard_from(from, since, live);
         }
         // Pulling until nothing comes also tells the peer what has arrived here.
         if news {
             self.pull_from(from, None, out);
+        }
+    }
+
+    /// A peer has logs that no longer reach back to what this node has seen. Their writers may still have what is missing,
+    /// and are pulled from too; so for a while nothing is done. Then the state itself is asked for, of one peer at a time:
+    /// for whoever has it in this way has no log of it to give to others, and what nobody has a log of, all must ask for so.
+    fn mind_gap(&mut self, peer: NodeId, out: &mut Outbox) {
+        let since = *self.gaps.entry(peer).or_insert(self.now);
+        let is_new = self.log.clock().is_empty();
+        let late = self.now.since(since) >= self.settings.gossip_interval.times(GAP_INTERVALS);
+        if (is_new || late) && !self.pulling.values().any(|pulling| pulling.snapshot) {
+            self.pull_from(peer, Some(Cursor::start()), out);
         }
     }
 

@@ -51,7 +51,7 @@ pub(super) struct DryPull {
 
 impl Node {
     /// Documents in transfers under way from or to this node.
-    pub(super) fn in_flight(&self) -> u64 {
+    pub fn in_flight(&self) -> u64 {
         let offered: u64 = self.offers.values().map(|offer| offer.docs.len() as u64).sum();
         offered + self.grants.values().map(|grant| grant.documents).sum::<u64>()
     }

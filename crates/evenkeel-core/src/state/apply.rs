@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::btree_map::Entry as Place;
 use std::sync::Arc;
 
 use crdts::CmRDT;
@@ -11,16 +11,10 @@ use super::segment::Segment;
 use super::slot::{NodeIndex, Slot};
 use super::{BatchState, State, Tally};
 use crate::batch::Batch;
-use crate::change::{Change, Entries, Lengths, Status};
+use crate::change::{Change, Entries, Entry, Lengths, Status};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, DocId, DocNumber, Epoch, NodeId, SEGMENT_DOCUMENTS, SegmentNumber};
-use crate::log::weight;
 use crate::units::Length;
-
-/// Most changes kept that arrived before what they speak of, and most bytes of them, about. They go into the first part
-/// of a snapshot.
-const MAX_EARLY: usize = 10_000;
-const MAX_EARLY_BYTES: usize = 8 << 20;
 
 /// A change that no honest peer sends. Nothing was changed by it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,7 +103,9 @@ impl CmRDT for State {
                 if lengths.iter().any(|length| length > Length::MAX) {
                     return Err(Malformed::Length(*batch));
                 }
-                let Some(known) = self.batches.get(batch) else { return self.room_for_early(*batch) };
+                let Some(known) = self.batches.get(batch) else {
+                    return self.validate_early_segment(*batch, *segment, lengths, entries);
+                };
                 let expected = known.description.documents_in(*segment);
                 let wrong = |found| Malformed::Segment { batch: *batch, segment: *segment, expected, found };
                 let found = entries.documents().filter(|found| entries.nodes.len() <= *found).ok_or(wrong(0))?;
@@ -122,11 +118,11 @@ impl CmRDT for State {
             | Change::Ended { batch, docs, .. }
             | Change::Running { batch, docs, .. } => {
                 self.validate_documents(*batch, docs.0.max().map(DocNumber))?;
-                if self.speaks_of_unknown(*batch, docs) { self.room_for_early(*batch) } else { Ok(()) }
+                self.room_for_early(*batch, docs)
             }
             Change::Tried { doc, .. } => {
                 self.validate_documents(doc.batch, Some(doc.number))?;
-                if self.batches.contains_key(&doc.batch) { Ok(()) } else { self.room_for_early(doc.batch) }
+                self.room_for_early(doc.batch, &DocSet::from_iter([doc.number]))
             }
             Change::Cancelled(_) | Change::Draining(_) => Ok(()),
         }
@@ -152,20 +148,12 @@ impl State {
             }
             Change::Moved { batch, docs, epoch, owner, claimed } => {
                 let status = if claimed { Status::Claimed } else { Status::Given };
-                let late = self.merge_slots(batch, docs, epoch, owner, status, shifts)?;
-                self.keep_early(late.map(|docs| Change::Moved { batch, docs, epoch, owner, claimed }), batch);
-                Ok(())
+                self.merge_slots(batch, docs, Entry { epoch, node: owner, status }, shifts)
             }
             Change::Ended { batch, docs, epoch, node, outcome } => {
-                let late = self.merge_slots(batch, docs, epoch, node, Status::Ended(outcome), shifts)?;
-                self.keep_early(late.map(|docs| Change::Ended { batch, docs, epoch, node, outcome }), batch);
-                Ok(())
+                self.merge_slots(batch, docs, Entry { epoch, node, status: Status::Ended(outcome) }, shifts)
             }
-            Change::Running { batch, docs, epoch, node } => {
-                let late = self.merge_running(batch, &docs, epoch, node)?;
-                self.keep_early(late.map(|docs| Change::Running { batch, docs, epoch, node }), batch);
-                Ok(())
-            }
+            Change::Running { batch, docs, epoch, node } => self.merge_running(batch, docs, epoch, node),
             Change::Tried { doc, failures, crashes } => {
                 if self.slot(doc).is_none_or(|slot| slot.outcome().is_none()) {
                     let tries = self.tries.entry(doc).or_default();
@@ -175,11 +163,15 @@ impl State {
                 Ok(())
             }
             Change::Cancelled(batch) => {
-                self.cancelled.insert(batch);
+                if self.cancelled.insert(batch) {
+                    self.digest.toggle_cancelled(batch);
+                }
                 Ok(())
             }
             Change::Draining(origin) => {
-                self.draining.insert(origin);
+                if self.draining.insert(origin) {
+                    self.digest.toggle_draining(origin);
+                }
                 Ok(())
             }
         }
@@ -202,35 +194,43 @@ impl State {
         firsts.any(|first| docs.0.range_cardinality(first..first.saturating_add(SEGMENT_DOCUMENTS)) > 0)
     }
 
-    fn room_for_early(&self, batch: BatchId) -> Result<(), Malformed> {
-        let room = self.early_count < MAX_EARLY && self.early_bytes < MAX_EARLY_BYTES;
+    /// Of a segment whose batch is not known only this can be told.
+    fn validate_early_segment(
+        &self,
+        batch: BatchId,
+        segment: SegmentNumber,
+        lengths: &Lengths,
+        entries: &Entries,
+    ) -> Result<(), Malformed> {
+        let found = entries.documents().unwrap_or(0);
+        if found == 0 || found != lengths.len() || found > SEGMENT_DOCUMENTS as usize {
+            return Err(Malformed::Segment { batch, segment, expected: lengths.len() as u32, found });
+        }
+        let room = self.early.has_room_for_segment(batch, segment, found);
         if room { Ok(()) } else { Err(Malformed::TooEarly(batch)) }
     }
 
-    fn keep_early(&mut self, change: Option<Change>, batch: BatchId) {
-        if let Some(change) = change {
-            self.early_bytes += weight(&change);
-            self.early_count += 1;
-            self.early.entry(batch).or_default().push(change);
-        }
+    fn room_for_early(&self, batch: BatchId, docs: &DocSet) -> Result<(), Malformed> {
+        let room = !self.speaks_of_unknown(batch, docs) || self.early.has_room(batch, docs);
+        if room { Ok(()) } else { Err(Malformed::TooEarly(batch)) }
     }
 
     fn add_batch(&mut self, batch: Batch, shifts: &mut Vec<Shift>) -> Result<(), Malformed> {
         let id = batch.id;
-        if let Entry::Vacant(place) = self.batches.entry(id) {
+        if let Place::Vacant(place) = self.batches.entry(id) {
+            let documents = batch.documents;
+            self.digest.toggle_batch(id);
             let segments = vec![None; batch.segments() as usize];
             let description = Arc::new(batch);
             place.insert(BatchState { description, segments, tally: Tally::default(), open_by_node: BTreeMap::new() });
-            self.merge_early(id, shifts);
+            let early = self.early.take_segments(id, documents);
+            self.merge_early(early, shifts);
         }
         Ok(())
     }
 
     /// Merges what arrived before its batch or segment. What is malformed, now that it can be told, is dropped.
-    fn merge_early(&mut self, batch: BatchId, shifts: &mut Vec<Shift>) {
-        let early = self.early.remove(&batch).unwrap_or_default();
-        self.early_bytes -= early.iter().map(weight).sum::<usize>();
-        self.early_count -= early.len();
+    fn merge_early(&mut self, early: Vec<Change>, shifts: &mut Vec<Shift>) {
         for change in early {
             let _ = self.merge_change(change, shifts);
         }
@@ -245,7 +245,7 @@ impl State {
         shifts: &mut Vec<Shift>,
     ) -> Result<(), Malformed> {
         if !self.batches.contains_key(&batch) {
-            self.keep_early(Some(Change::Segment { batch, segment, lengths, entries }), batch);
+            self.early.add_segment(batch, segment, lengths, &entries);
             return Ok(());
         }
         let nodes = entries.nodes.iter().map(|node| self.nodes.intern(*node).ok_or(Malformed::TooManyNodes));
@@ -267,6 +267,7 @@ impl State {
         for (place, slot) in slots.iter().enumerate() {
             let doc = DocId { batch, number: DocNumber(first + place as u32) };
             state.tally.known += 1;
+            self.digest.toggle_entry(doc, &self.nodes.entry(*slot));
             match slot.outcome() {
                 Some(outcome) => {
                     *state.tally.of(outcome) += 1;
@@ -282,32 +283,29 @@ impl State {
             }
         }
         state.segments[segment.0 as usize] = Some(Segment::new(Arc::new(lengths), slots));
-        self.merge_early(batch, shifts);
+        let early = self.early.take_marks(batch, segment);
+        self.merge_early(early, shifts);
         Ok(())
     }
 
-    /// Merges one slot into many documents. Returns those whose segment is not known yet.
+    /// Merges one entry into many documents.
     fn merge_slots(
         &mut self,
         batch: BatchId,
         docs: DocSet,
-        epoch: Epoch,
-        node: NodeId,
-        status: Status,
+        entry: Entry,
         shifts: &mut Vec<Shift>,
-    ) -> Result<Option<DocSet>, Malformed> {
-        let node = self.nodes.intern(node).ok_or(Malformed::TooManyNodes)?;
-        let slot = Slot { epoch, node, status };
-        if !self.batches.contains_key(&batch) {
-            return Ok(Some(docs));
-        }
-        let mut late = DocSet::new();
+    ) -> Result<(), Malformed> {
+        let Entry { epoch, node, status } = entry;
+        let slot = Slot { epoch, node: self.nodes.intern(node).ok_or(Malformed::TooManyNodes)?, status };
+        let mut early = DocSet::new();
         for number in docs.iter() {
             if !self.merge_slot(DocId { batch, number }, slot, shifts) {
-                late.insert(number);
+                early.insert(number);
             }
         }
-        Ok((!late.is_empty()).then_some(late))
+        self.early.add_slots(batch, early, entry);
+        Ok(())
     }
 
     /// Merges one slot. False if the document's segment is not known yet.
@@ -321,6 +319,8 @@ impl State {
         }
         let shift = Shift { doc, length: segment.length(place), before: Some(before), after: slot };
         segment.set(place, slot);
+        self.digest.toggle_entry(doc, &self.nodes.entry(before));
+        self.digest.toggle_entry(doc, &self.nodes.entry(slot));
         match before.outcome() {
             Some(outcome) => *batch.tally.of(outcome) -= 1,
             None => {
@@ -345,32 +345,23 @@ impl State {
         true
     }
 
-    /// Advisory: the mark of the highest epoch stands, until the document ends. Returns the documents whose segment is
-    /// not known yet.
-    fn merge_running(
-        &mut self,
-        batch: BatchId,
-        docs: &DocSet,
-        epoch: Epoch,
-        node: NodeId,
-    ) -> Result<Option<DocSet>, Malformed> {
-        if !self.batches.contains_key(&batch) {
-            return Ok(Some(docs.clone()));
-        }
-        let node = self.nodes.intern(node).ok_or(Malformed::TooManyNodes)?;
-        let mut late = DocSet::new();
+    /// Advisory: the mark of the highest epoch stands, until the document ends.
+    fn merge_running(&mut self, batch: BatchId, docs: DocSet, epoch: Epoch, node: NodeId) -> Result<(), Malformed> {
+        let index = self.nodes.intern(node).ok_or(Malformed::TooManyNodes)?;
+        let mut early = DocSet::new();
         for number in docs.iter() {
             let doc = DocId { batch, number };
             let Some(slot) = self.slot(doc) else {
-                late.insert(number);
+                early.insert(number);
                 continue;
             };
             let key = |(epoch, node): (Epoch, NodeIndex)| (epoch, std::cmp::Reverse(self.nodes.id(node)));
-            let newer = self.running.get(&doc).is_none_or(|known| key(*known) < key((epoch, node)));
+            let newer = self.running.get(&doc).is_none_or(|known| key(*known) < key((epoch, index)));
             if slot.outcome().is_none() && newer {
-                self.running.insert(doc, (epoch, node));
+                self.running.insert(doc, (epoch, index));
             }
         }
-        Ok((!late.is_empty()).then_some(late))
+        self.early.add_running(batch, early, epoch, node);
+        Ok(())
     }
 }

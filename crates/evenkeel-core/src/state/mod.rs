@@ -4,6 +4,8 @@
 //! nothing: what an owner, a donor or an heir may write is the business of [`crate::node`].
 
 mod apply;
+mod digest;
+mod early;
 mod segment;
 mod slot;
 mod snapshot;
@@ -12,12 +14,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use apply::{Malformed, Shift};
+use digest::Digest;
+use early::Early;
 use segment::Segment;
 use slot::NodeTable;
 pub use slot::{NodeIndex, Slot};
 
 use crate::batch::Batch;
-use crate::change::{Change, Entry, Lengths, Outcome};
+use crate::change::{Entry, Lengths, Outcome};
 use crate::docset::DocSet;
 use crate::ids::{Attempt, BatchId, DocId, DocNumber, Epoch, NodeId, Origin, SEGMENT_DOCUMENTS, SegmentNumber};
 use crate::units::Length;
@@ -97,9 +101,8 @@ pub struct State {
     /// Where each document was last said to hold a slot. Dropped when it ends.
     running: BTreeMap<DocId, (Epoch, NodeIndex)>,
     /// Changes that arrived before the batch or segment they speak of.
-    early: BTreeMap<BatchId, Vec<Change>>,
-    early_count: usize,
-    early_bytes: usize,
+    early: Early,
+    digest: Digest,
     /// Documents allocated to each node that have no outcome, over all batches.
     open_by_node: BTreeMap<NodeIndex, u64>,
 }
@@ -114,9 +117,8 @@ impl State {
             draining: BTreeSet::new(),
             tries: BTreeMap::new(),
             running: BTreeMap::new(),
-            early: BTreeMap::new(),
-            early_count: 0,
-            early_bytes: 0,
+            early: Early::default(),
+            digest: Digest::default(),
             open_by_node: BTreeMap::new(),
         }
     }
@@ -124,6 +126,12 @@ impl State {
     /// Whether changes may speak of this node: there is room for so many that it fails only for nodes that are made up.
     pub fn can_name(&mut self, node: NodeId) -> bool {
         self.nodes.intern(node).is_some()
+    }
+
+    /// One number for everything that nodes must come to agree on: where documents stand, and what is cancelled or to leave.
+    /// Equal states have equal digests.
+    pub fn digest(&self) -> u64 {
+        self.digest.value()
     }
 
     /// All batches, by id.

@@ -20,7 +20,7 @@ impl State {
         let draining = self.draining.iter().copied().map(Change::Draining);
         let unknown = self.tries.iter().filter(|(doc, _)| !self.batches.contains_key(&doc.batch));
         let tries = unknown.map(|(doc, tries)| tried(*doc, tries));
-        cancelled.chain(draining).chain(tries).chain(self.early.values().flatten().cloned())
+        cancelled.chain(draining).chain(tries).chain(self.early.changes())
     }
 
     fn batch_preamble(&self, id: BatchId) -> impl Iterator<Item = Change> + '_ {

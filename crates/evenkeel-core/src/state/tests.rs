@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::batch::BatchOptions;
-use crate::change::{Clock, Entries, Status};
+use crate::change::{Change, Clock, Entries, Status};
 use crate::ids::Generation;
 use crate::message::Cursor;
 
@@ -87,6 +87,7 @@ struct Seen {
     running: BTreeMap<DocId, NodeId>,
     settings: (BTreeSet<BatchId>, BTreeSet<Origin>),
     owners: BTreeMap<NodeId, u64>,
+    digest: u64,
 }
 
 fn seen(state: &State) -> Seen {
@@ -101,6 +102,7 @@ fn seen(state: &State) -> Seen {
         running: all.filter_map(|doc| Some((doc, state.running(doc)?))).collect(),
         settings: (state.cancelled.clone(), state.draining.clone()),
         owners: open(&mut state.owners()),
+        digest: state.digest(),
     }
 }
 
@@ -259,10 +261,10 @@ fn what_speaks_of_the_unknown_is_bounded() {
         outcome: Outcome::Done,
     };
     let mut state = State::new(node(0));
-    let kept = (0..500).filter(|epoch| {
+    let kept = (0..500).filter(|id| {
         let mut change = large.clone();
-        if let Change::Ended { epoch: of, .. } = &mut change {
-            *of = Epoch(*epoch);
+        if let Change::Ended { batch, .. } = &mut change {
+            *batch = BatchId(*id);
         }
         state.merge_change(change, &mut Vec::new()).is_ok()
     });

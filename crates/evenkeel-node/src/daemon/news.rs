@@ -133,6 +133,9 @@ impl News {
             Event::Minority(true) => {
                 tracing::warn!("this node sees less than half of the cluster; being cautious, it starts nothing");
             }
+            Event::Unlike(peer) => {
+                tracing::info!(%peer, "a peer has seen the same changes and knows something else: all of it is asked for");
+            }
             Event::Minority(false) => tracing::info!("this node sees enough of the cluster again"),
             Event::Ignored { from, why } => {
                 tracing::warn!(%from, %why, "a peer sent a wrong change, which was ignored")

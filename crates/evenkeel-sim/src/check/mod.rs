@@ -9,7 +9,9 @@ mod cautious;
 mod invariants;
 mod l1_alike;
 mod l2_takeover;
+mod l3_levelling;
 mod l5_stuck;
+mod l6_poison;
 mod l7_healed;
 mod retries;
 mod s12_bounds;
@@ -244,7 +246,9 @@ impl Checkers {
             Box::new(s12_bounds::Bounds),
             Box::new(l1_alike::Alike::default()),
             Box::new(l2_takeover::Takeover::default()),
+            Box::new(l3_levelling::Levelling::default()),
             Box::new(l5_stuck::Stuck),
+            Box::new(l6_poison::Poison),
             Box::new(l7_healed::Healed::default()),
             Box::new(s1_acknowledged::Acknowledged),
             Box::new(s2_done_wins::DoneWins::default()),

@@ -1,9 +1,10 @@
 //! S1, nothing lost: every acknowledged document has an outcome on every healthy node in the end.
 
+use evenkeel_core::change::{Entry, Status};
 use evenkeel_core::ids::{DocId, DocNumber};
 
 use super::{Broken, Checker};
-use crate::world::Truth;
+use crate::world::{Machine, MachineId, Truth};
 
 /// See above.
 pub(super) struct NothingLost;
@@ -22,15 +23,33 @@ impl Checker for NothingLost {
                     .map(|number| DocId { batch: *id, number: DocNumber(number) })
                     .find(|doc| state.slot(*doc).is_none_or(|slot| slot.outcome().is_none()));
                 if let Some(doc) = lost {
-                    let stands = match state.entry(doc) {
-                        Some(entry) => format!("owned by {} under epoch {}", entry.node, entry.epoch),
-                        None => "unknown".to_owned(),
-                    };
-                    let what = format!("{doc} was acknowledged, and has no outcome at {}: it is {stands}", machine.id);
+                    let what = format!(
+                        "{doc} was acknowledged, and has no outcome at {}: {}",
+                        machine.id,
+                        opinions(doc, truth).join(", ")
+                    );
                     return Err(Broken::new(what).document(doc).machine(machine.id));
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Where every healthy machine takes a document to stand.
+fn opinions(doc: DocId, truth: &Truth) -> Vec<String> {
+    let opinion = |machine: &Machine| {
+        let entry = machine.node.as_ref().and_then(|node| node.state().entry(doc));
+        let stands = match entry {
+            Some(Entry { epoch, node, status: Status::Ended(outcome) }) => {
+                format!("{outcome:?} by {} under epoch {epoch}", MachineId::of(node))
+            }
+            Some(Entry { epoch, node, status }) => {
+                format!("{status:?} to {} under epoch {epoch}", MachineId::of(node))
+            }
+            None => "unknown".to_owned(),
+        };
+        format!("{stands} at {}", machine.id)
+    };
+    truth.healthy().map(opinion).collect()
 }

@@ -1,14 +1,17 @@
 //! S3, duplicates bounded: a document starts once, once more for each attempt that failed, and once more for each time
 //! that an owner died while it ran there, truly or in the eyes of an heir. Without faults: exactly once.
 //!
-//! Who suspects whom wrongly, and when, is not reckoned up yet: from the first pause, cut, deafness or wrong takeover on
-//! this checker no longer judges. Worlds with crashes, losses, joins and leaves alone are judged to their end.
+//! Two bounds. Where nobody is held dead wrongly, only the death of an owner while the document ran there excuses another
+//! start. From the first pause, cut, deafness or wrong takeover on, two may rightly hold a document for theirs, and run it
+//! whenever they come to it; but one of them has claimed it as heir, or as one who came back. So then each claim of
+//! that document, and nothing else, excuses one start.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::Effect;
-use evenkeel_core::change::Status;
-use evenkeel_core::ids::DocId;
+use evenkeel_core::change::{Change, Status};
+use evenkeel_core::ids::{DocId, Epoch};
+use evenkeel_core::message::{Message, Reason};
 use evenkeel_core::outbox::Event;
 
 use super::{Broken, Cause, Checker, Happening, Step};
@@ -21,6 +24,8 @@ pub(super) struct Duplicates {
     deaths: BTreeMap<DocId, u32>,
     /// Documents that ended somewhere, as long as not every node knows: who knows.
     told: BTreeMap<DocId, BTreeSet<MachineId>>,
+    /// Who has claimed a document, under which epochs.
+    claims: BTreeMap<DocId, BTreeSet<(Epoch, MachineId)>>,
     /// There was a fault that makes a node believe that another has died.
     disturbed: bool,
 }
@@ -39,6 +44,35 @@ impl Duplicates {
         }
         self.told.retain(|_, knowing| !knowing.is_empty());
     }
+
+    /// Notes what a machine has claimed in this step: it tells somebody at once, if there is anybody.
+    fn note_claims(&mut self, step: &Step<'_>, truth: &Truth) {
+        let mut told = false;
+        let mut claims = false;
+        for effect in step.effects {
+            match effect {
+                Effect::Send { message: Message::Ahead { reason: Reason::Claim, changes, .. }, .. } => {
+                    for change in changes {
+                        if let Change::Moved { batch, docs, epoch, .. } = change {
+                            told = true;
+                            for number in docs.iter() {
+                                let doc = DocId { batch: *batch, number };
+                                self.claims.entry(doc).or_default().insert((*epoch, step.machine));
+                            }
+                        }
+                    }
+                }
+                Effect::Observe(Event::TookOver { .. } | Event::Settled) => claims = true,
+                _ => {}
+            }
+        }
+        let Some(node) = truth.machine(step.machine).node.as_ref().filter(|_| claims && !told) else { return };
+        for (doc, epoch) in node.state().documents_of(node.me().node) {
+            if node.state().slot(doc).is_some_and(|slot| slot.status == Status::Claimed) {
+                self.claims.entry(doc).or_default().insert((epoch, step.machine));
+            }
+        }
+    }
 }
 
 impl Checker for Duplicates {
@@ -51,6 +85,7 @@ impl Checker for Duplicates {
         if let Cause::Exited { doc, success: true, .. } = step.cause {
             self.told.entry(*doc).or_default().insert(step.machine);
         }
+        self.note_claims(step, truth);
         for effect in step.effects {
             match effect {
                 Effect::Start(claim) => {
@@ -58,11 +93,15 @@ impl Checker for Duplicates {
                     // The process itself is made after this step.
                     let starts = document.starts + 1;
                     let deaths = self.deaths.get(&claim.doc).copied().unwrap_or(0);
-                    let allowed = 1 + document.failures + deaths;
-                    if starts > allowed && !self.disturbed {
+                    let claims = self.claims.get(&claim.doc).map_or(0, |claims| claims.len() as u32);
+                    let (excuses, which) = if self.disturbed {
+                        (claims.max(deaths), "claims of it by heirs")
+                    } else {
+                        (deaths, "deaths of an owner while it ran")
+                    };
+                    if starts > 1 + document.failures + excuses {
                         let what = format!(
-                            "{} is started for the {starts}. time, by {}, after {} failures and {deaths} deaths of an \
-                             owner while it ran",
+                            "{} is started for the {starts}. time, by {}, after {} failures and {excuses} {which}",
                             claim.doc, step.machine, document.failures
                         );
                         return Err(Broken::new(what).document(claim.doc).machine(step.machine));

@@ -1,4 +1,6 @@
-//! S4, fencing: no two runs of a node start a document under the same epoch; what a node starts is its own by its own
+//! S4, fencing: no two runs of a node start a document under the same epoch, where messages arrive and no other
+//! node is lost, so that another knows of what a node claims (its next run cannot know of what it told nobody, before logs
+//! are kept on disk); what a node starts is its own by its own
 //! state; and a node that learns that it was away starts nothing until it has caught up.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,25 +8,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use evenkeel_core::Effect;
 use evenkeel_core::ids::{DocId, Epoch};
 use evenkeel_core::outbox::Event;
+use evenkeel_core::units::Micros;
 
 use super::{Broken, Checker, Happening, Step};
-use crate::options::Faults;
 use crate::world::{MachineId, Truth};
-
-/// Whether messages arrive, so that what a node claims is known to another at once. Only then can its next run know.
-fn is_reliable(faults: &Faults) -> bool {
-    let cut = [faults.partition, faults.clog, faults.suspicion, faults.pause, faults.starve];
-    faults.loss.is_never() && cut.iter().all(Option::is_none)
-}
 
 /// See above.
 #[derive(Debug, Default)]
 pub(super) struct Fencing {
     /// Machines that catch up.
     settling: BTreeSet<MachineId>,
-    /// Which run of a machine started a document last, and under which epoch.
-    started: BTreeMap<(DocId, MachineId), (u32, Epoch)>,
+    /// Which run of a machine started a document last, under which epoch, and when.
+    started: BTreeMap<(DocId, MachineId), (u32, Epoch, Micros)>,
+    /// When each machine was lost last.
+    lost: BTreeMap<MachineId, Micros>,
 }
+
+impl Fencing {
+    /// Whether another machine was lost since: it may have been the only one that knew.
+    fn others_lost(&self, machine: MachineId, since: Micros) -> bool {
+        self.lost.iter().any(|(other, at)| *other != machine && *at + KNOWN >= since)
+    }
+}
+
+/// What was claimed before such a time is known to all.
+const KNOWN: Micros = Micros::from_secs(5);
 
 impl Checker for Fencing {
     fn promise(&self) -> &'static str {
@@ -42,10 +50,11 @@ impl Checker for Fencing {
                         return Err(Broken::new(what).document(claim.doc).machine(step.machine));
                     }
                     let machine = truth.machine(step.machine);
-                    let now = (machine.life, claim.epoch);
+                    let now = (machine.life, claim.epoch, truth.now);
                     let before = self.started.insert((claim.doc, step.machine), now);
-                    if let Some((life, epoch)) = before
-                        && is_reliable(&truth.options.faults)
+                    if let Some((life, epoch, since)) = before
+                        && truth.options.faults.is_reliable()
+                        && !self.others_lost(step.machine, since)
                         && (life < machine.life && epoch >= claim.epoch || epoch > claim.epoch)
                     {
                         let what = format!(
@@ -72,9 +81,12 @@ impl Checker for Fencing {
         Ok(())
     }
 
-    fn happening(&mut self, happening: &Happening, _truth: &Truth) -> Result<(), Broken> {
+    fn happening(&mut self, happening: &Happening, truth: &Truth) -> Result<(), Broken> {
         match happening {
-            Happening::Crashed { machine, .. } | Happening::Left(machine) => drop(self.settling.remove(machine)),
+            Happening::Crashed { machine, .. } | Happening::Left(machine) => {
+                self.settling.remove(machine);
+                self.lost.insert(*machine, truth.now);
+            }
             _ => {}
         }
         Ok(())

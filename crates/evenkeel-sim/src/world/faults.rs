@@ -31,6 +31,8 @@ pub(super) enum Kind {
     Clog,
     /// A node is taken for dead by another.
     Suspicion,
+    /// A node is heard and not heard by turns.
+    Flap,
     /// A node joins.
     Join,
     /// A node leaves.
@@ -40,12 +42,12 @@ pub(super) enum Kind {
 }
 
 /// The names of the faults that come again and again, as scenarios and summaries have them.
-pub const FAULTS: [&str; 10] =
-    ["crash", "pause", "slow", "starve", "partition", "clog", "suspicion", "join", "drain", "clock-jump"];
+pub const FAULTS: [&str; 11] =
+    ["crash", "pause", "slow", "starve", "partition", "clog", "suspicion", "flap", "join", "drain", "clock-jump"];
 
 impl Kind {
     /// All of them.
-    const ALL: [Kind; 10] = [
+    const ALL: [Kind; 11] = [
         Kind::Crash,
         Kind::Pause,
         Kind::Slow,
@@ -53,6 +55,7 @@ impl Kind {
         Kind::Partition,
         Kind::Clog,
         Kind::Suspicion,
+        Kind::Flap,
         Kind::Join,
         Kind::Drain,
         Kind::ClockJump,
@@ -73,6 +76,7 @@ impl Kind {
             Kind::Partition => faults.partition,
             Kind::Clog => faults.clog,
             Kind::Suspicion => faults.suspicion,
+            Kind::Flap => faults.flap,
             Kind::Join => faults.join,
             Kind::Drain => faults.drain,
             Kind::ClockJump => faults.clock_jump,
@@ -87,6 +91,8 @@ pub(super) enum Fault {
     Recurring(Kind),
     /// A node that is late is late once more, until it is no longer.
     Late { machine: MachineId, until: Micros },
+    /// A node is not heard once more, until it no longer is.
+    Silenced { machine: MachineId, until: Micros },
     /// A document takes its node with it.
     Poison(Life, DocId, Epoch),
 }
@@ -131,6 +137,7 @@ impl World {
                 self.expect(kind);
             }
             Fault::Late { machine, until } => self.be_late(machine, until),
+            Fault::Silenced { machine, until } => self.silence(machine, until),
             Fault::Poison(life, doc, epoch) => self.poison(life, doc, epoch),
         }
     }
@@ -164,6 +171,7 @@ impl World {
                 self.truth.machines[other.0].deaf_to.insert(victim, until);
                 self.tell(&Happening::Suspected { who: victim, by: other });
             }
+            Kind::Flap => self.silence(victim, until),
             Kind::Join => {
                 let newcomer = self.add_machine();
                 // Any node will do as a seed.
@@ -215,6 +223,7 @@ impl World {
         if !self.may_go(victim) {
             return false;
         }
+        self.watch.dies(victim, &self.truth);
         let slots = self.take_down(victim);
         let amnesia = self.weather.dice.happens(self.truth.options.faults.amnesia);
         self.tell(&Happening::Crashed { machine: victim, slots, amnesia });
@@ -268,6 +277,21 @@ impl World {
         self.queue.push(then, Event::Fault(Fault::Late { machine, until }));
     }
 
+    /// A node that flaps: the others do not hear it for a while, then hear it for a while.
+    fn silence(&mut self, machine: MachineId, until: Micros) {
+        let now = self.truth.now;
+        if now >= until {
+            return;
+        }
+        let detection = self.truth.options.cluster.detection.0;
+        let about = |dice: &mut Dice| Micros(dice.between(detection.0 / 2, detection.0 * 2));
+        let heard_again = (now + about(&mut self.weather.dice)).min(until);
+        self.network.cut(heard_again, Cut::Mute(vec![machine]));
+        self.tell(&Happening::Cut);
+        let then = heard_again + about(&mut self.weather.dice);
+        self.queue.push(then, Event::Fault(Fault::Silenced { machine, until }));
+    }
+
     fn drain(&mut self, victim: MachineId, up: &[MachineId]) -> bool {
         let staying = self.truth.up().filter(|machine| machine.node.as_ref().is_some_and(|node| !node.is_draining()));
         if staying.count() < 3 || !self.may_go(victim) {
@@ -294,6 +318,7 @@ impl World {
         let down = self.weather.dice.time(lasts.range());
         if self.crash(life.0, down) {
             self.counts.poisoned += 1;
+            self.truth.document_mut(doc).poisoned += 1;
         } else {
             // The last witness is spared: the process only fails.
             self.exit(life, doc, epoch, false);

@@ -10,6 +10,7 @@ use evenkeel_core::outbox::Verdict;
 use evenkeel_core::units::Micros;
 
 use super::{Event, Life, MachineId, World};
+use crate::marks::Mark;
 
 /// How long writing and sending a result takes where nothing is said of it.
 const USUAL: (Micros, Micros) = (Micros(300), Micros(3_000));
@@ -44,6 +45,7 @@ impl World {
             self.counts.copies_refused += 1;
             late = late + PATIENCE;
         }
+        self.watch.mark(Mark::KeptAlone);
         let alone = now + late + self.dice.keeping.time(USUAL);
         self.queue.push(alone, Event::Kept { life, doc, epoch });
     }

@@ -31,6 +31,7 @@ pub use truth::{BatchTruth, Document, Fate, Truth};
 use crate::check::{Cause, Checkers, Happening, Step, Violation};
 use crate::counts::Counts;
 use crate::dice::Dice;
+use crate::marks::Watch;
 use crate::options::Options;
 use crate::trace::Trace;
 use clients::Request;
@@ -80,15 +81,15 @@ enum Event {
 pub struct World {
     /// What is true.
     pub truth: Truth,
-    /// What has been counted.
-    pub counts: Counts,
     /// What has been seen, as a number, and as a story of what was asked for.
     pub trace: Trace,
+    counts: Counts,
     seed: u64,
     queue: Queue<Event>,
     network: Network,
     weather: Weather,
     checkers: Checkers,
+    watch: Watch,
     dice: Chances,
     out: Outbox,
     violation: Option<Violation>,
@@ -138,6 +139,7 @@ impl World {
             network,
             weather,
             checkers,
+            watch: Watch::default(),
             dice: chances,
             out: Outbox::new(),
             violation: None,
@@ -189,6 +191,16 @@ impl World {
     /// If a promise turns out to be broken.
     pub fn conclude(&mut self) -> Result<(), Violation> {
         self.checkers.end(&self.truth)
+    }
+
+    /// What has been counted.
+    pub fn counts(&self) -> Counts {
+        Counts { marks: self.watch.seen().clone(), takeovers: self.watch.takeovers().to_vec(), ..self.counts.clone() }
+    }
+
+    /// Documents that have ended so far, as each deciding node told it.
+    pub fn documents_ended(&self) -> u64 {
+        self.counts.ended
     }
 
     fn happen(&mut self, event: Event) {
@@ -319,6 +331,7 @@ impl World {
         self.trace.step(now, id, &cause, out.effects());
         let step = Step { machine: id, cause: &cause, effects: out.effects() };
         self.counts.look(&step);
+        self.watch.step(&step, &self.truth);
         if let Err(violation) = self.checkers.step(&step, &self.truth)
             && self.violation.is_none()
         {
@@ -362,6 +375,7 @@ impl World {
     /// Tells the checkers of something that no node did.
     fn tell(&mut self, happening: &Happening) {
         self.trace.happening(self.truth.now, happening);
+        self.watch.happening(happening, &self.truth);
         if let Err(violation) = self.checkers.happening(happening, &self.truth)
             && self.violation.is_none()
         {
@@ -386,7 +400,10 @@ impl World {
         let to = (to, machine.life);
         self.counts.messages += 1;
         let mut arrivals = self.network.carry(self.truth.now, from.0, to.0, &mut self.counts);
-        let Some(last) = arrivals.pop() else { return };
+        let Some(last) = arrivals.pop() else {
+            self.watch.lost(&message);
+            return;
+        };
         for at in arrivals {
             let message = Box::new(message.clone());
             self.queue.push(at, Event::Message { to, from: from.0, message });

@@ -25,12 +25,16 @@ pub enum Fate {
 /// What is true of a document.
 #[derive(Debug, Clone, Copy)]
 pub struct Document {
+    /// Its length, as far as it is known.
+    pub length: u64,
     /// What it takes at nominal speed.
     pub takes: Micros,
     /// How it behaves.
     pub fate: Fate,
     /// How often it has been started.
     pub starts: u32,
+    /// How many nodes it has taken with it.
+    pub poisoned: u32,
     /// How many of its attempts have ended in failure and were to be tried again.
     pub failures: u32,
 }
@@ -76,8 +80,9 @@ impl BatchTruth {
                 Fate::Well
             };
             let takes = Micros((length as f64 * 1_000.0 * wrong) as u64);
-            lengths.push(if work.unknown { 1 } else { length });
-            documents.push(Document { takes, fate, starts: 0, failures: 0 });
+            let length = if work.unknown { 1 } else { length };
+            lengths.push(length);
+            documents.push(Document { length, takes, fate, starts: 0, poisoned: 0, failures: 0 });
         }
         let work = work.clone();
         let batch = BatchTruth { work, submitted, taken_by, acknowledged: None, cancelled: false, documents };

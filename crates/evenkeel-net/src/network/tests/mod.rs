@@ -206,6 +206,7 @@ fn load(pending: u64) -> Load {
         taken_over: 0,
         moved: 0,
         digest: 0,
+        state: 0,
     }
 }
 

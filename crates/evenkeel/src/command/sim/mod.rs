@@ -8,8 +8,11 @@ use std::time::Instant;
 
 use evenkeel_sim::check::Checkers;
 use evenkeel_sim::fleet;
+use evenkeel_sim::minimise::minimise;
 use evenkeel_sim::run::{Outcome, keep_panics, simulate};
-use evenkeel_sim::scenario::{Scenario, Seeds};
+use evenkeel_sim::scenario::Scenario;
+use evenkeel_sim::seed::{Fingerprint, Seed, Seeds};
+use evenkeel_sim::suite::{self, Named};
 use evenkeel_sim::trace::Subject;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -32,35 +35,69 @@ pub(super) fn sim(arguments: SimArgs) -> CommandResult {
             let jobs = jobs.or(processors.ok()).map_or(1, std::num::NonZeroUsize::get);
             let mut scenarios = Vec::new();
             for file in &files {
-                let mut scenario = read(file)?;
-                scenario.seeds = seeds.clone().unwrap_or(scenario.seeds);
-                scenarios.push((printable(file.as_os_str()).to_string(), scenario));
+                for Named { name, mut scenario } in read(file)? {
+                    scenario.seeds = seeds.clone().unwrap_or(scenario.seeds);
+                    scenarios.push(Named { name, scenario });
+                }
             }
             if swarm {
                 let seeds = seeds.ok_or_else(|| Failure::usage("--swarm needs --seeds"))?;
-                scenarios.push(("swarm".to_owned(), Scenario::swarm(seeds)));
+                scenarios.push(Named { name: SWARM.to_owned(), scenario: Scenario::swarm(seeds) });
             }
             run(&scenarios, jobs, format.output)
         }
         SimCommand::Replay { seed, scenario, trace } => {
-            let swarm = || Ok(Scenario::swarm(Seeds(seed..seed.saturating_add(1))));
-            let told = scenario.as_ref().map(|file| format!(" --scenario {}", printable(file.as_os_str())));
-            let scenario = scenario.as_deref().map_or_else(swarm, read)?;
-            replay(&scenario, seed, trace, &told.unwrap_or_default())
+            let one = one(seed, scenario.as_deref())?;
+            replay(&one, seed.number, trace)
+        }
+        SimCommand::Minimise { seed, scenario } => {
+            let one = one(seed, scenario.as_deref())?;
+            minimise_and_print(&one, seed.number)
         }
     }
 }
 
-fn read(file: &Path) -> Result<Scenario, Failure> {
-    let shown = printable(file.as_os_str()).to_string();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::usage(format!("cannot read the scenario {shown}: {error}")))?;
-    Scenario::parse(&text).map_err(|error| Failure::usage(format!("{shown}: {error}")))
+/// What a swarm is called.
+const SWARM: &str = "swarm";
+
+fn read(file: &Path) -> Result<Vec<Named>, Failure> {
+    suite::read(file).map_err(|error| Failure::usage(error.to_string()))
 }
 
-fn run(scenarios: &[(String, Scenario)], jobs: usize, format: Format) -> CommandResult {
+/// The scenario that a seed belongs to.
+fn one(seed: Seed, file: Option<&Path>) -> Result<Named, Failure> {
+    let own = Fingerprint::own();
+    if let Some(of) = seed.of.filter(|of| *of != own) {
+        tell(format_args!(
+            "seed {} was seen in another version of the simulated program ({of}; this one is {own}): it may tell another story",
+            seed.number
+        ));
+    }
+    let Some(file) = file else {
+        let seeds = Seeds(seed.number..seed.number.saturating_add(1));
+        return Ok(Named { name: SWARM.to_owned(), scenario: Scenario::swarm(seeds) });
+    };
+    let mut named = read(file)?;
+    match (named.pop(), named.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (last, _) => {
+            let names: Vec<String> = named.into_iter().chain(last).map(|named| named.name).collect();
+            let shown = printable(file.as_os_str());
+            Err(Failure::usage(format!("{shown} has several scenarios; name one of {}", names.join(", "))))
+        }
+    }
+}
+
+/// What to type to do this with a seed of that scenario.
+fn command(verb: &str, named: &Named, seed: u64) -> String {
+    let scenario = if named.name == SWARM { String::new() } else { format!(" --scenario '{}'", named.name) };
+    format!("evenkeel sim {verb} {seed}@{}{scenario}", Fingerprint::own())
+}
+
+fn run(scenarios: &[Named], jobs: usize, format: Format) -> CommandResult {
     let mut summaries = Vec::new();
-    for (name, scenario) in scenarios {
+    for named in scenarios {
+        let Named { name, scenario } = named;
         let bar = bar(name, scenario);
         let begun = Instant::now();
         let mut summary = Summary::new(name);
@@ -75,13 +112,17 @@ fn run(scenarios: &[(String, Scenario)], jobs: usize, format: Format) -> Command
         bar.finish_and_clear();
         summary.took = begun.elapsed();
         if let Some(seed) = summary.failed.first() {
-            let scenario = if name == "swarm" { String::new() } else { format!(" --scenario {name}") };
-            tell(format_args!("to see it again: evenkeel sim replay {seed}{scenario}"));
+            tell(format_args!("to see it again: {}", command("replay", named, *seed)));
+            tell(format_args!("to make it smaller: {}", command("minimise", named, *seed)));
+        }
+        summary.missing = scenario.unmet_by_all(&summary.counts);
+        for missing in &summary.missing {
+            tell(format_args!("{name}: {missing}"));
         }
         summaries.push(summary);
     }
     summary::print(&mut io::stdout().lock(), format, &mut summaries)?;
-    let broken = summaries.iter().any(|summary| !summary.failed.is_empty());
+    let broken = summaries.iter().any(Summary::has_failed);
     Ok(if broken { ExitStatus::Failure } else { ExitStatus::Ok })
 }
 
@@ -103,7 +144,27 @@ fn bar(name: &str, scenario: &Scenario) -> ProgressBar {
     bar
 }
 
-fn replay(scenario: &Scenario, seed: u64, trace: bool, scenario_option: &str) -> CommandResult {
+fn minimise_and_print(named: &Named, seed: u64) -> CommandResult {
+    let options = named.scenario.options(seed);
+    let least = minimise(&options, seed, |without, found| {
+        tell(format_args!("{without}: {} after {} events, seed {}", found.failure.kind(), found.events, found.seed));
+    });
+    let Some(least) = least else {
+        return Err(Failure::says(ExitStatus::Failure, format!("seed {seed} of {} breaks no promise", named.name)));
+    };
+    let scenario = Scenario {
+        name: None,
+        why: format!("{}\n", least.failure),
+        seeds: Seeds(least.seed..least.seed.saturating_add(1)),
+        world: Some(least.options),
+        expect: Default::default(),
+    };
+    write!(io::stdout().lock(), "{}", evenkeel_sim::scenario::to_toml(&scenario))?;
+    Ok(ExitStatus::Ok)
+}
+
+fn replay(named: &Named, seed: u64, trace: bool) -> CommandResult {
+    let scenario = &named.scenario;
     let options = scenario.options(seed);
     let mut out = io::stdout().lock();
     let world = evenkeel_sim::options::to_toml(&options);
@@ -117,7 +178,7 @@ fn replay(scenario: &Scenario, seed: u64, trace: bool, scenario_option: &str) ->
     }
     let skipped = if trace { 0 } else { outcome.story.len().saturating_sub(STORY) };
     if skipped > 0 {
-        writeln!(out, "({skipped} lines before; all: evenkeel sim replay {seed}{scenario_option} --trace)")?;
+        writeln!(out, "({skipped} lines before; all: {} --trace)", command("replay", named, seed))?;
     }
     for line in &outcome.story[skipped..] {
         writeln!(out, "{line}")?;

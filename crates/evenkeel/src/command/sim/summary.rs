@@ -19,7 +19,11 @@ pub(super) struct Summary {
     /// Seeds that broke a promise, or did not meet an expectation.
     pub(super) failed: Vec<u64>,
     node_time: Micros,
-    counts: Counts,
+    pub(super) counts: Counts,
+    /// What all of them together should have brought, and did not.
+    pub(super) missing: Vec<String>,
+    /// Makespan over that of a central queue, of each seed in which the two can be compared.
+    over_central: Vec<f64>,
     /// Makespan over its lower bound, of each seed that had work.
     makespans: Vec<f64>,
     /// Of all traces, whatever the order in which they came.
@@ -36,6 +40,8 @@ impl Summary {
             failed: Vec::new(),
             node_time: Micros::ZERO,
             counts: Counts::default(),
+            missing: Vec::new(),
+            over_central: Vec::new(),
             makespans: Vec::new(),
             hash: 0,
             took: Duration::ZERO,
@@ -47,11 +53,17 @@ impl Summary {
         self.node_time = self.node_time + outcome.node_time;
         self.counts += &outcome.counts;
         self.makespans.extend(outcome.makespan_ratio());
+        self.over_central.extend(outcome.central_ratio());
         self.hash ^= outcome.hash;
         if complaints > 0 {
             self.failed.push(outcome.seed);
             self.failed.sort_unstable();
         }
+    }
+
+    /// Whether a promise was broken, or something expected did not come.
+    pub(super) fn has_failed(&self) -> bool {
+        !self.failed.is_empty() || !self.missing.is_empty()
     }
 
     fn node_hours(&self) -> f64 {
@@ -66,9 +78,11 @@ impl Summary {
         count as f64 / self.counts.documents.max(1) as f64
     }
 
-    fn makespan(&mut self) -> Option<f64> {
-        self.makespans.sort_by(f64::total_cmp);
-        self.makespans.get(self.makespans.len() / 2).copied()
+    /// How long it took to take over from a node that had died: so many hundredths of the heirs were quicker, in seconds.
+    fn takeover(&mut self, hundredths: usize) -> Option<f64> {
+        self.counts.takeovers.sort_unstable();
+        let place = self.counts.takeovers.len() * hundredths / 100;
+        self.counts.takeovers.get(place).map(|time| time.as_secs_f64())
     }
 
     fn value(&mut self) -> impl Serialize + use<> {
@@ -82,7 +96,12 @@ impl Summary {
             "node_hours": self.node_hours(),
             "seconds": self.took.as_secs_f64(),
             "events_per_second": self.events_per_second(),
-            "makespan_over_bound_median": self.makespan(),
+            "makespan_over_bound_median": median(&mut self.makespans),
+            "makespan_over_central_median": median(&mut self.over_central),
+            "takeover_seconds_p50": self.takeover(50),
+            "takeover_seconds_p99": self.takeover(99),
+            "missing": self.missing,
+            "marks": self.counts.marks,
             "trace": format!("{:016x}", self.hash),
             "counts": counts,
             "faults": self.counts.faults,
@@ -91,7 +110,8 @@ impl Summary {
 
     fn table(&mut self, out: &mut impl Write) -> io::Result<()> {
         let verdict = match self.failed.len() {
-            0 => "all promises kept".to_owned(),
+            0 if self.missing.is_empty() => "all promises kept".to_owned(),
+            0 => format!("all promises kept, but {} marks MISSED", self.missing.len()),
             failed => format!("{failed} FAILED: {:?}", self.failed),
         };
         writeln!(out, "{}: {} seeds, {verdict}", self.name, HumanCount(self.seeds))?;
@@ -104,10 +124,12 @@ impl Summary {
             HumanCount(self.events_per_second() as u64),
             self.hash
         )?;
-        let makespan = self.makespan().map_or("-".to_owned(), |median| format!("{median:.3}"));
+        let told = |ratio: Option<f64>| ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3}"));
+        let (makespan, central) = (told(median(&mut self.makespans)), told(median(&mut self.over_central)));
         writeln!(
             out,
-            "  {} documents, {:.2} moves each, {:.0} duplicates in a million; median makespan over the bound {makespan}",
+            "  {} documents, {:.2} moves each, {:.0} duplicates in a million; median makespan over the bound \
+             {makespan}, over a central queue {central}",
             HumanCount(self.counts.documents),
             self.per_document(self.counts.moved),
             1e6 * self.per_document(self.counts.duplicates),
@@ -125,8 +147,20 @@ impl Summary {
         if !told.is_empty() {
             writeln!(out, "  faults: {}", told.join(", "))?;
         }
+        if let (Some(half), Some(most)) = (self.takeover(50), self.takeover(99)) {
+            writeln!(out, "  takeover after a death: half within {half:.1} s, 99 in 100 within {most:.1} s")?;
+        }
+        let hit = self.counts.marks.iter().map(|(name, count)| format!("{name} {}", HumanCount(*count)));
+        if !self.counts.marks.is_empty() {
+            writeln!(out, "  marks: {}", hit.collect::<Vec<_>>().join(", "))?;
+        }
         Ok(())
     }
+}
+
+fn median(ratios: &mut [f64]) -> Option<f64> {
+    ratios.sort_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied()
 }
 
 /// Prints summaries.
