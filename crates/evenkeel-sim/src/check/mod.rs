@@ -4,6 +4,8 @@
 //! A checker knows the truth, and what nodes were told and wanted; it never tells anybody anything. What it must not
 //! know is how the protocol keeps its promises.
 
+mod cancelled;
+mod cautious;
 mod invariants;
 mod l1_alike;
 mod l2_takeover;
@@ -11,11 +13,15 @@ mod l3_levelling;
 mod l5_stuck;
 mod l6_poison;
 mod l7_healed;
+mod retries;
 mod s12_bounds;
+mod s1_acknowledged;
 mod s1_nothing_lost;
+mod s2_done_wins;
 mod s2_one_result;
 mod s3_duplicates;
 mod s4_fencing;
+mod s4_pause;
 mod s6_slots;
 mod s7_longest_first;
 
@@ -244,6 +250,12 @@ impl Checkers {
             Box::new(l5_stuck::Stuck),
             Box::new(l6_poison::Poison),
             Box::new(l7_healed::Healed::default()),
+            Box::new(s1_acknowledged::Acknowledged),
+            Box::new(s2_done_wins::DoneWins::default()),
+            Box::new(s4_pause::Pauses::default()),
+            Box::new(retries::Retries::default()),
+            Box::new(cancelled::Cancelled),
+            Box::new(cautious::Cautious::default()),
         ])
     }
 
