@@ -177,7 +177,9 @@ impl Backlog {
     pub fn descending(&self, limit: Length) -> Descending<'_> {
         let mut heap = BinaryHeap::new();
         for (id, shelf) in &self.shelves {
-            heap.extend(shelf.at_most(limit).checked_sub(1).map(|at| (shelf.length(shelf.waiting[at]), Reverse(*id), at)));
+            heap.extend(
+                shelf.at_most(limit).checked_sub(1).map(|at| (shelf.length(shelf.waiting[at]), Reverse(*id), at)),
+            );
         }
         Descending { backlog: self, heap }
     }
@@ -187,11 +189,7 @@ impl Backlog {
         let from = (batch, SegmentNumber(0));
         let to = (batch, SegmentNumber(u32::MAX));
         let shelves = self.shelves.range(from..=to);
-        shelves
-            .flat_map(|(id, shelf)| {
-                shelf.waiting.iter().rev().map(|place| document(*id, *place))
-            })
-            .collect()
+        shelves.flat_map(|(id, shelf)| shelf.waiting.iter().rev().map(|place| document(*id, *place))).collect()
     }
 }
 

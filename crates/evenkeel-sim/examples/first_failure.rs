@@ -8,17 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use evenkeel_sim::check::Checkers;
+use evenkeel_sim::counts::Counts;
 use evenkeel_sim::options::Options;
 use evenkeel_sim::run::{keep_panics, simulate};
 use evenkeel_sim::scenario::Scenario;
+use evenkeel_sim::suite;
 use evenkeel_sim::trace::Subject;
 use serde::Serialize;
 
-/// The swarm of a pull request. Other swarms, such as that of the night, are not in its budget.
-const SWARM: &str = "pull-request";
-
-/// Nodes above which a world is too slow for it.
-const MOST_NODES: usize = 200;
+/// What a pull request must pass.
+const SUITE: &str = "pull-request.toml";
 
 /// What came of it.
 #[derive(Debug, Serialize)]
@@ -65,24 +64,10 @@ fn main() -> ExitCode {
 /// The scenarios of the budget, the quickest first: most of what is wrong shows in a small world. The seeds that have found
 /// something once come last: each is one world, and seldom the one that finds the next.
 fn scenarios(directory: &Path) -> Result<Vec<(String, Scenario)>, String> {
-    let told = |path: &Path, why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
-    let mut scenarios = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(|why| told(directory, &why))? {
-        let path = entry.map_err(|why| told(directory, &why))?.path();
-        if path.extension().is_none_or(|extension| extension != "toml") {
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).map_err(|why| told(&path, &why))?;
-        let scenario = Scenario::parse(&text).map_err(|why| told(&path, &why))?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let is_wanted = match &scenario.world {
-            Some(world) => world.cluster.nodes <= MOST_NODES,
-            None => name == SWARM,
-        };
-        if is_wanted {
-            scenarios.push((name, scenario));
-        }
-    }
+    let suite = suite::read(&directory.join(SUITE)).map_err(|why| why.to_string())?;
+    let short = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
+    let mut scenarios: Vec<(String, Scenario)> =
+        suite.into_iter().map(|named| (short(&named.name), named.scenario)).collect();
     scenarios.sort_by_cached_key(|(name, scenario)| (name.starts_with("regression"), cost(scenario), name.clone()));
     Ok(scenarios)
 }
@@ -101,36 +86,44 @@ fn first_failure(scenarios: &[(String, Scenario)], jobs: u64) -> Report {
     let mut simulations = 0;
     for (name, scenario) in scenarios {
         let range = &scenario.seeds.0;
+        let mut counts = Counts::default();
         let mut next = range.start;
         while next < range.end {
             // All of these are waited for, so that which is the first does not depend on how fast each is.
             let until = next.saturating_add(jobs.max(1)).min(range.end);
             eprintln!("{name}, seeds {next}..{until}");
-            let found: Vec<Option<Found>> = std::thread::scope(|scope| {
+            let found: Vec<(Counts, Option<Found>)> = std::thread::scope(|scope| {
                 let runs: Vec<_> = (next..until).map(|seed| scope.spawn(move || run(name, scenario, seed))).collect();
                 runs.into_iter().map(|run| run.join().expect("a simulation catches its panics")).collect()
             });
-            for found in found {
+            for (counted, found) in found {
                 simulations += 1;
+                counts += &counted;
                 if found.is_some() {
                     return Report { simulations, failure: found };
                 }
             }
             next = until;
         }
+        if let Some(what) = scenario.unmet_by_all(&counts).into_iter().next() {
+            let kind = "expectation".to_owned();
+            let failure = Some(Found { scenario: name.clone(), seed: range.start, kind, what });
+            return Report { simulations, failure };
+        }
     }
     Report { simulations, failure: None }
 }
 
-fn run(name: &str, scenario: &Scenario, seed: u64) -> Option<Found> {
+fn run(name: &str, scenario: &Scenario, seed: u64) -> (Counts, Option<Found>) {
     let outcome = simulate(&scenario.options(seed), seed, Subject::Nothing, Checkers::all());
-    let (kind, what) = match &outcome.failure {
+    let found = match &outcome.failure {
         // The node's own look at itself panics, and names the document: what it looks for is conservation and slots.
         Some(failure) if failure.to_string().contains("node/check.rs") => {
-            ("S5, S6 (Node::check)".to_owned(), failure.to_string())
+            Some(("S5, S6 (Node::check)".to_owned(), failure.to_string()))
         }
-        Some(failure) => (failure.kind().to_owned(), failure.to_string()),
-        None => ("expectation".to_owned(), scenario.unmet(&outcome).into_iter().next()?),
+        Some(failure) => Some((failure.kind().to_owned(), failure.to_string())),
+        None => scenario.unmet(&outcome).into_iter().next().map(|what| ("expectation".to_owned(), what)),
     };
-    Some(Found { scenario: name.to_owned(), seed, kind, what })
+    let found = found.map(|(kind, what)| Found { scenario: name.to_owned(), seed, kind, what });
+    (outcome.counts, found)
 }

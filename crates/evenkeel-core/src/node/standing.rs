@@ -3,8 +3,8 @@
 
 use super::Node;
 use crate::balance::{
-    EPSILON, Equilibrium, Guard, Measured, RateEstimate, SlowRule, Speeds, Standing, equilibrium, holders, regret, speeds,
-    weigh,
+    EPSILON, Equilibrium, Guard, Measured, RateEstimate, SlowRule, Speeds, Standing, equilibrium, holders, regret,
+    speeds, weigh,
 };
 use crate::ids::{BatchId, NodeId, SegmentNumber};
 use crate::load::Load;

@@ -177,8 +177,11 @@ mod tests {
     fn entry() -> impl Strategy<Value = Entry> {
         let outcome = prop_oneof![Just(Outcome::Done), Just(Outcome::Failed), Just(Outcome::Cancelled)];
         let status = prop_oneof![Just(Status::Given), Just(Status::Claimed), outcome.prop_map(Status::Ended)];
-        (1u32..3, 0u8..3, status)
-            .prop_map(|(epoch, node, status)| Entry { epoch: Epoch(epoch), node: NodeId([node; 16]), status })
+        (1u32..3, 0u8..3, status).prop_map(|(epoch, node, status)| Entry {
+            epoch: Epoch(epoch),
+            node: NodeId([node; 16]),
+            status,
+        })
     }
 
     proptest! {

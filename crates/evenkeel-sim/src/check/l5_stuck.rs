@@ -23,7 +23,8 @@ impl Checker for Stuck {
                 }
             }
             // What was never promised may go on, or stay as it is: nobody waits for it.
-            let promised = |doc: &DocId| truth.batches.get(&doc.batch).is_some_and(|batch| batch.acknowledged.is_some());
+            let promised =
+                |doc: &DocId| truth.batches.get(&doc.batch).is_some_and(|batch| batch.acknowledged.is_some());
             if let Some((doc, _)) = machine.processes.keys().find(|(doc, _)| promised(doc)) {
                 let what = format!("{doc} has an outcome, and a process at {}", machine.id);
                 return Err(Broken::new(what).document(*doc).machine(machine.id));
