@@ -100,14 +100,17 @@ fn draw_batch(nodes: usize, dice: &mut Dice) -> Work {
         _ => Lengths::Pareto { alpha: 1.5, low: 20, high: 20_000 },
     };
     let hanging = rare(dice, 4);
+    let at = Micros::from_millis(dice.between(0, 20_000)).into();
+    let to = dice.below(nodes as u64) as usize;
+    let documents = match dice.below(6) {
+        0 => dice.between(1, 5) as u32,
+        1 => dice.between(4_000, 9_000) as u32,
+        _ => dice.between(20, 1_500) as u32,
+    };
     Work {
-        at: Micros::from_millis(dice.between(0, 20_000)).into(),
-        to: dice.below(nodes as u64) as usize,
-        documents: match dice.below(6) {
-            0 => dice.between(1, 5) as u32,
-            1 => dice.between(4_000, 9_000) as u32,
-            _ => dice.between(20, 1_500) as u32,
-        },
+        at,
+        to,
+        documents,
         lengths,
         times: if dice.below(4) == 0 { dice.between(2, 6) as u32 } else { 1 },
         every: Micros::from_secs(dice.between(1, 10)).into(),
@@ -120,7 +123,14 @@ fn draw_batch(nodes: usize, dice: &mut Dice) -> Work {
         failing: rare(dice, 3),
         flaky: rare(dice, 3),
         hanging,
-        poison: if dice.below(6) == 0 { Ratio::new(1, dice.between(100, 400) as u32) } else { Ratio::NEVER },
+        // A few of them say all: where there are many, nodes die and come back without end.
+        poison: match dice.below(6) {
+            0 => {
+                let rare = Ratio::new(1, dice.between(100, 400) as u32);
+                if documents > 2_000 { Ratio::NEVER } else { rare }
+            }
+            _ => Ratio::NEVER,
+        },
         cancel_after: (dice.below(8) == 0).then(|| Micros::from_millis(dice.between(100, 30_000)).into()),
     }
 }
