@@ -70,10 +70,13 @@ async fn failed_documents_are_told_and_can_be_tried_again() {
     std::fs::write(&gate, "").expect("a file can be written");
     let api = cluster["n3"].api();
     // Only what a node has heard of can it try again.
-    until("n3 to know all outcomes", PATIENCE, async || {
-        api.batch(first).await.ok().filter(|status| status.state == BatchState::Finished)
-    })
-    .await;
+    let known = async |batch| {
+        until("n3 to know all outcomes", PATIENCE, async || {
+            api.batch(batch).await.ok().filter(|status| status.state == BatchState::Finished)
+        })
+        .await
+    };
+    known(first).await;
     let second = api.retry(first).await.expect("a batch with failed documents can be tried again");
     assert_eq!(second.documents, 40);
     let results = all_results(cluster["n2"].api(), second.batch).await;
@@ -82,6 +85,7 @@ async fn failed_documents_are_told_and_can_be_tried_again() {
     assert_eq!(outputs, expected);
     let status = cluster["n2"].api().batch(second.batch).await.expect("a known batch");
     assert_eq!((status.retry_of, status.done), (Some(first), 40));
+    known(second.batch).await;
     let again = api.retry(second.batch).await.expect_err("nothing failed");
     assert!(again.to_string().contains("no failed documents"), "{again}");
 }
