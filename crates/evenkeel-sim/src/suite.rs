@@ -62,7 +62,10 @@ pub enum InvalidSuite {
 /// that cannot be.
 pub fn read(name: &Path) -> Result<Vec<Named>, InvalidSuite> {
     let text = name.to_string_lossy();
-    match text.rsplit_once('#') {
+    // Names of files and of scenarios may have a # in them too: the file is what is there.
+    let there = text.match_indices('#').find(|(place, _)| Path::new(&text[..*place]).is_file());
+    let parts = there.map(|(place, _)| (&text[..place], &text[place + 1..]));
+    match parts.or_else(|| text.rsplit_once('#')) {
         Some((file, own)) if !name.exists() => {
             let named = read_file(Path::new(file), 0)?;
             let found: Vec<Named> =

@@ -121,3 +121,55 @@ fn one_scenario_of_a_suite_can_be_run() {
     assert!(stdout.contains("knobs.toml#unavailable: 1 seeds, all promises kept"), "{stdout}");
     assert!(stdout.contains("marks: ") && stdout.contains("unstarted"), "{stdout}");
 }
+
+#[test]
+fn pictures_are_named_for_scenario_and_seed_and_change_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let pictures = directory.path().join("to/be/made");
+    let own = "a/b#c";
+    let one = |name: &str| {
+        format!(
+            "[[scenario]]\nname = '{name}'\nwhy = 'x'\nseeds = '3..5'\n[scenario.world.cluster]\nnodes = 2\n\
+                 [[scenario.world.work]]\ndocuments = 20\n"
+        )
+    };
+    let path = file(&directory, &format!("why = 'x'\n{}{}", one(own), one("a-b-c")));
+    let trace = |more: &[&str]| {
+        let arguments = ["run", path.to_str().expect("a name"), "--output", "json"];
+        let (status, stdout, stderr) = sim(&[&arguments, more].concat());
+        assert_eq!(status, Some(0), "{stderr}");
+        let value: Value = serde_json::from_str(&stdout).expect("JSON");
+        assert_eq!(value["scenarios"].as_array().map(Vec::len), Some(2));
+        (value["scenarios"][0]["trace"].clone(), value["scenarios"][1]["trace"].clone())
+    };
+    let files = || {
+        let entries = std::fs::read_dir(&pictures).expect("it was made");
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.expect("it can be read").file_name().into_string().expect("text")).collect();
+        names.sort_unstable();
+        names
+    };
+    let plot = pictures.to_str().expect("a name");
+    assert_eq!(trace(&["--plot", plot]), trace(&[]));
+    let of = |stem: &str| ["balance", "levels", "pending", "timeline"].map(|what| format!("{stem}-{what}.svg"));
+    assert_eq!(files(), [of("scenario-a-b-c-2-3"), of("scenario-a-b-c-3")].concat());
+
+    let scenario = format!("{}#{own}", path.display());
+    let replay = ["replay", "4", "--scenario", &scenario];
+    let (status, plain, stderr) = sim(&replay);
+    assert_eq!(status, Some(0), "{stderr}");
+    let (status, pictured, stderr) = sim(&[&replay[..], &["--plot", plot]].concat());
+    assert_eq!((status, pictured), (Some(0), plain), "{stderr}");
+    assert_eq!(files(), [of("scenario-a-b-c-2-3"), of("scenario-a-b-c-3"), of("scenario-a-b-c-4")].concat());
+    let svg = std::fs::read_to_string(pictures.join("scenario-a-b-c-4-levels.svg")).expect("it is there");
+    assert!(svg.contains("scenario-a-b-c, seed 4: pending documents"), "{svg}");
+}
+
+#[test]
+fn pictures_that_cannot_be_written_are_told_before_anything_is_simulated() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let plot = file(&directory, "no directory");
+    let (status, stdout, stderr) = sim(&["replay", "12", "--plot", plot.to_str().expect("a name")]);
+    assert_eq!((status, stdout.as_str()), (Some(1), ""));
+    assert!(stderr.contains("cannot make the directory"), "{stderr}");
+}

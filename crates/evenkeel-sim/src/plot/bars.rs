@@ -102,6 +102,7 @@ fn draw_panel(canvas: &mut Canvas, (x, y): (f64, f64), panel: &Panel, most: u64,
     for (machine, count) in panel.pending.iter().enumerate().filter(|_| machines <= NUMBERED) {
         let x = left + wide * (machine as f64 + 0.5);
         let y = counts.place(*count as f64) - 5.0;
+        let y = if (y - 11.0..=y + 3.0).contains(&mean) { mean - 4.0 } else { y };
         let there = panel.up.get(machine).copied().unwrap_or(true);
         let number = if there { figure(*count as f64) } else { "×".to_owned() };
         canvas.words(x, y, &number, Anchor::Middle, "halo");

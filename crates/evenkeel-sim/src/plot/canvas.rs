@@ -64,6 +64,11 @@ pub(super) struct Canvas {
     pub(super) height: f64,
 }
 
+/// Text as XML can hold it: there is no way to write the other letters, not even by their numbers.
+fn writable(text: &str) -> String {
+    text.replace(|letter: char| letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}'), " ")
+}
+
 /// A tenth of a pixel is as fine as it need be.
 fn round(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
@@ -117,7 +122,7 @@ impl Canvas {
     }
 
     pub(super) fn heading(&mut self, heading: &str, below: &str) {
-        self.document.append(Title::new(heading));
+        self.document.append(Title::new(writable(heading)));
         self.words(16.0, 26.0, heading, Anchor::Start, "heading");
         self.words(16.0, 45.0, below, Anchor::Start, "faint");
     }
@@ -133,7 +138,7 @@ impl Canvas {
             Anchor::Middle => "middle",
             Anchor::End => "end",
         };
-        let text = Text::new(text).set("x", round(x)).set("y", round(y)).set("text-anchor", anchor);
+        let text = Text::new(writable(text)).set("x", round(x)).set("y", round(y)).set("text-anchor", anchor);
         self.add(if class == "plain" { text } else { text.set("class", class) });
     }
 

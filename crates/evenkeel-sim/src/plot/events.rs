@@ -10,6 +10,12 @@ use crate::world::MachineId;
 /// Signs of one kind that are nearer than this to each other on one line are one: they could not be told apart.
 const NEAR: f64 = 5.0;
 
+/// Width of a sign: of two that would cover each other the later one is moved aside.
+const WIDE: f64 = 9.0;
+
+/// How far a sign may be moved: beyond, it would tell of another time.
+const ASIDE: f64 = 14.0;
+
 /// Height of the line of signs above a field.
 pub(super) const LINE: f64 = 16.0;
 
@@ -33,7 +39,7 @@ fn sign(canvas: &mut Canvas, (x, y): (f64, f64), what: What) {
 
 fn name(what: What) -> &'static str {
     match what {
-        What::Killed => "killed",
+        What::Killed => "machine killed",
         What::Returned => "started again",
         What::Joined => "joined",
         What::Draining => "asked to leave",
@@ -54,14 +60,17 @@ pub(super) fn worth<'a>(film: &'a Film) -> impl Iterator<Item = &'a Mark> + 'a {
     film.marks.iter().filter(move |mark| mark.what != What::Healed || faulty)
 }
 
-/// Draws signs beside each other on one line, as far as they can be told apart.
+/// Draws signs beside each other on one line, as far as they can be told apart and there is room.
 pub(super) fn draw_line<'a>(canvas: &mut Canvas, time: &TimeAxis, y: f64, marks: impl Iterator<Item = &'a Mark>) {
     let mut last: std::collections::BTreeMap<What, f64> = Default::default();
+    let mut free = f64::NEG_INFINITY;
     for mark in marks {
         let x = time.place(mark.at);
         if last.get(&mark.what).is_none_or(|before| x - before >= NEAR) {
             last.insert(mark.what, x);
-            sign(canvas, (x, y), mark.what);
+            let aside = if free - x <= ASIDE { x.max(free) } else { x };
+            free = free.max(aside + WIDE);
+            sign(canvas, (aside, y), mark.what);
         }
     }
 }

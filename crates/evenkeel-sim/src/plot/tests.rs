@@ -50,7 +50,7 @@ const TROUBLE: &str = "[world.cluster]\nnodes = 3\nmax-process = [2]\n\
 #[test]
 fn every_picture_is_well_formed_and_says_of_what_it_is() {
     let outcome = film(&scenario(TROUBLE), 1);
-    let name = "trouble & <woe>";
+    let name = "trouble\u{1b}& <woe>";
     for Picture { name: shown, svg } in pictures(Heading { scenario: name, seed: 1 }, &outcome.recording) {
         let picture = Document::parse(&svg).unwrap_or_else(|error| panic!("{shown}: {error}"));
         let texts = texts(&picture);

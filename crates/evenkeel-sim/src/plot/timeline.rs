@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::units::Micros;
 
-use super::axis::TimeAxis;
+use super::axis::{TimeAxis, figure};
 use super::canvas::{Anchor, Canvas, DOTTED, FAINT, HATCHED, RED, STRIPED, Stroke};
 use super::{Heading, events, last_sight};
 use crate::record::{End, Film, Mark, Run, What};
@@ -225,6 +225,7 @@ fn note(film: &Film, shown: usize, merged: usize) -> String {
         notes.push(format!("Of each machine the first {} slots are shown.", crate::record::SLOTS));
     }
     if merged > 0 {
+        let merged = figure(merged as f64);
         notes.push(format!("{merged} documents too short to be seen are drawn together with the one before."));
     }
     notes.join(" ")

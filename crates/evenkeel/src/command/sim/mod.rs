@@ -99,7 +99,7 @@ fn command(verb: &str, named: &Named, seed: u64) -> String {
 fn run(scenarios: &[Named], jobs: usize, plot: Option<&Path>, format: Format) -> CommandResult {
     plot.map_or(Ok(()), pictures::prepare)?;
     let mut summaries = Vec::new();
-    for named in scenarios {
+    for (named, stem) in scenarios.iter().zip(pictures::stems(scenarios)) {
         let Named { name, scenario } = named;
         let bar = bar(name, scenario);
         let begun = Instant::now();
@@ -107,7 +107,7 @@ fn run(scenarios: &[Named], jobs: usize, plot: Option<&Path>, format: Format) ->
         let mut pictured = Ok(());
         fleet::run_filming(scenario, jobs, plot.is_some(), |outcome| {
             if let (Some(directory), true) = (plot, outcome.recording.film.is_some()) {
-                pictured = bar.suspend(|| pictures::write(directory, name, &outcome));
+                pictured = bar.suspend(|| pictures::write(directory, &stem, &outcome));
             }
             let complaints = complaints(scenario, &outcome);
             for complaint in &complaints {
@@ -181,7 +181,7 @@ fn replay(named: &Named, seed: u64, trace: bool, plot: Option<&Path>) -> Command
     let subject = if trace { Subject::Everything } else { Subject::Nothing };
     let mut outcome = record(&options, seed, subject, Checkers::all(), &scenario.wanted(plot.is_some()));
     if let Some(directory) = plot {
-        pictures::write(directory, &named.name, &outcome)?;
+        pictures::write(directory, &pictures::stem(named), &outcome)?;
     }
     let complaints = complaints(scenario, &outcome);
     if let (false, Some(failure)) = (trace, &outcome.failure) {
