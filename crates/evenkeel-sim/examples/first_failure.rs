@@ -1,4 +1,5 @@
-//! Runs the budget of a pull request, and stops at the first thing that fails: what `cargo xtask mutants` runs once for
+//! Runs the budget of a pull request, and stops at the first promise that is broken or bound that is not kept (a mark that is
+//! missed is no find: a rare thing may stay away for any reason): what `cargo xtask mutants` runs once for
 //! each planted defect. It is an example, and no part of the program, so that it is rebuilt quickly.
 //!
 //! `first_failure DIRECTORY [JOBS]` takes the scenarios of that directory. On standard output it says at the end what came
@@ -8,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use evenkeel_sim::check::Checkers;
-use evenkeel_sim::counts::Counts;
 use evenkeel_sim::options::Options;
 use evenkeel_sim::run::{keep_panics, simulate};
 use evenkeel_sim::scenario::Scenario;
@@ -86,35 +86,28 @@ fn first_failure(scenarios: &[(String, Scenario)], jobs: u64) -> Report {
     let mut simulations = 0;
     for (name, scenario) in scenarios {
         let range = &scenario.seeds.0;
-        let mut counts = Counts::default();
         let mut next = range.start;
         while next < range.end {
             // All of these are waited for, so that which is the first does not depend on how fast each is.
             let until = next.saturating_add(jobs.max(1)).min(range.end);
             eprintln!("{name}, seeds {next}..{until}");
-            let found: Vec<(Counts, Option<Found>)> = std::thread::scope(|scope| {
+            let found: Vec<Option<Found>> = std::thread::scope(|scope| {
                 let runs: Vec<_> = (next..until).map(|seed| scope.spawn(move || run(name, scenario, seed))).collect();
                 runs.into_iter().map(|run| run.join().expect("a simulation catches its panics")).collect()
             });
-            for (counted, found) in found {
+            for found in found {
                 simulations += 1;
-                counts += &counted;
                 if found.is_some() {
                     return Report { simulations, failure: found };
                 }
             }
             next = until;
         }
-        if let Some(what) = scenario.unmet_by_all(&counts).into_iter().next() {
-            let kind = "expectation".to_owned();
-            let failure = Some(Found { scenario: name.clone(), seed: range.start, kind, what });
-            return Report { simulations, failure };
-        }
     }
     Report { simulations, failure: None }
 }
 
-fn run(name: &str, scenario: &Scenario, seed: u64) -> (Counts, Option<Found>) {
+fn run(name: &str, scenario: &Scenario, seed: u64) -> Option<Found> {
     let outcome = simulate(&scenario.options(seed), seed, Subject::Nothing, Checkers::all());
     let found = match &outcome.failure {
         // The node's own look at itself panics, and names the document: what it looks for is conservation and slots.
@@ -124,6 +117,5 @@ fn run(name: &str, scenario: &Scenario, seed: u64) -> (Counts, Option<Found>) {
         Some(failure) => Some((failure.kind().to_owned(), failure.to_string())),
         None => scenario.unmet(&outcome).into_iter().next().map(|what| ("expectation".to_owned(), what)),
     };
-    let found = found.map(|(kind, what)| Found { scenario: name.to_owned(), seed, kind, what });
-    (outcome.counts, found)
+    found.map(|(kind, what)| Found { scenario: name.to_owned(), seed, kind, what })
 }
