@@ -19,7 +19,14 @@ use crate::message::Logged;
 struct OriginLog {
     /// Number of changes dropped from the front.
     dropped: u64,
-    changes: VecDeque<Arc<Change>>,
+    changes: VecDeque<Kept>,
+}
+
+/// A change with its weight, which is asked for with every pull.
+#[derive(Debug, Clone)]
+struct Kept {
+    change: Arc<Change>,
+    weight: usize,
 }
 
 impl OriginLog {
@@ -101,9 +108,10 @@ impl Log {
     pub fn push(&mut self, logged: Logged) {
         assert_eq!(self.place(&logged), Ok(()), "{} of {}", logged.sequence, logged.origin);
         Arc::make_mut(&mut self.clock).apply(Dot::new(logged.origin, logged.sequence));
-        self.bytes += weight(&logged.change);
+        let weight = weight(&logged.change);
+        self.bytes += weight;
         let log = self.origins.entry(logged.origin).or_default();
-        log.changes.push_back(logged.change);
+        log.changes.push_back(Kept { change: logged.change, weight });
     }
 
     /// Takes over a clock whose changes have arrived by snapshot; logs that would have a gap start anew behind it.
@@ -111,7 +119,7 @@ impl Log {
         for dot in seen.iter() {
             if dot.counter > self.clock.get(dot.actor) {
                 let log = self.origins.entry(*dot.actor).or_default();
-                self.bytes -= log.changes.drain(..).map(|change| weight(&change)).sum::<usize>();
+                self.bytes -= log.changes.drain(..).map(|kept| kept.weight).sum::<usize>();
                 log.dropped = dot.counter;
                 Arc::make_mut(&mut self.clock).apply(Dot::new(*dot.actor, dot.counter));
             }
@@ -130,13 +138,13 @@ impl Log {
                 answer.gap = true;
                 continue;
             }
-            for (place, change) in log.changes.iter().enumerate().skip((from - log.dropped) as usize) {
+            for (place, kept) in log.changes.iter().enumerate().skip((from - log.dropped) as usize) {
                 if bytes >= max_bytes {
                     return Answer { more: true, ..answer };
                 }
-                bytes += weight(change);
+                bytes += kept.weight;
                 let sequence = log.dropped + place as u64 + 1;
-                answer.changes.push(Logged { origin: *origin, sequence, change: change.clone() });
+                answer.changes.push(Logged { origin: *origin, sequence, change: kept.change.clone() });
             }
         }
         answer
@@ -148,10 +156,10 @@ impl Log {
         for (origin, log) in &mut self.origins {
             let known = beside.get(origin);
             while log.dropped < known
-                && let Some(change) = log.changes.pop_front()
+                && let Some(kept) = log.changes.pop_front()
             {
                 log.dropped += 1;
-                self.bytes -= weight(&change);
+                self.bytes -= kept.weight;
             }
         }
     }
@@ -161,9 +169,9 @@ impl Log {
         while self.bytes > max_bytes {
             let largest =
                 self.origins.values_mut().max_by_key(|log| log.changes.len()).expect("bytes are kept somewhere");
-            let Some(change) = largest.changes.pop_front() else { break };
+            let Some(kept) = largest.changes.pop_front() else { break };
             largest.dropped += 1;
-            self.bytes -= weight(&change);
+            self.bytes -= kept.weight;
         }
     }
 

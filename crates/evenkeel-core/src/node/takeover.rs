@@ -24,7 +24,7 @@ impl Node {
     /// Claims what this node inherits of owners that have been missing long enough.
     pub(super) fn take_over(&mut self, out: &mut Outbox) {
         let now = self.now;
-        let owners: Vec<NodeId> = self.state.owners().filter(|(_, open)| *open > 0).map(|(node, _)| node).collect();
+        let owners: Vec<NodeId> = self.state.owners().map(|(node, _)| node).collect();
         let absent = |node: &NodeId| *node != self.me.node && !self.view.live.contains_key(node);
         let absent: Vec<NodeId> = owners.into_iter().filter(absent).collect();
         self.membership.missing.retain(|node, _| absent.contains(node));

@@ -1,19 +1,19 @@
 //! Merging a change into the state: `crdts::CmRDT`.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
 use std::sync::Arc;
 
 use crdts::CmRDT;
 
+use super::holdings::Holdings;
 use super::segment::{Ending, Segment};
 use super::slot::{NodeIndex, Slot};
 use super::{BatchState, State, Tally};
 use crate::batch::Batch;
 use crate::change::{Change, Entries, Entry, Lengths, Outcome, Status};
 use crate::docset::DocSet;
-use crate::ids::{BatchId, DocId, DocNumber, Epoch, NodeId, SEGMENT_DOCUMENTS, SegmentNumber};
+use crate::ids::{BatchId, DocId, DocNumber, Epoch, NodeId, SegmentNumber};
 use crate::units::Length;
 
 /// A change that no honest peer sends. Nothing was changed by it.
@@ -202,9 +202,7 @@ impl State {
         if known.tally.known == u64::from(known.description.documents) {
             return false;
         }
-        let unknown = known.segments.iter().enumerate().filter(|(_, segment)| segment.is_none());
-        let mut firsts = unknown.map(|(number, _)| SegmentNumber(number as u32).first().0);
-        firsts.any(|first| docs.0.range_cardinality(first..first.saturating_add(SEGMENT_DOCUMENTS)) > 0)
+        docs.iter().any(|number| !matches!(known.segments.get(number.segment().0 as usize), Some(Some(_))))
     }
 
     /// Of a segment whose batch is not known only this can be told.
@@ -235,7 +233,7 @@ impl State {
             self.digest.toggle_batch(id);
             let segments = vec![None; batch.segments() as usize];
             let description = Arc::new(batch.clone());
-            place.insert(BatchState { description, segments, tally: Tally::default(), open_by_node: BTreeMap::new() });
+            place.insert(BatchState { description, segments, tally: Tally::default(), holdings: Holdings::default() });
             let early = self.early.take_segments(id, documents);
             self.merge_early(early, shifts);
         }
@@ -274,8 +272,8 @@ impl State {
             match slot.outcome() {
                 Some(outcome) => *state.tally.of(outcome) += u64::from(*count),
                 None => {
-                    *state.open_by_node.entry(slot.node).or_default() += u64::from(*count);
-                    *self.open_by_node.entry(slot.node).or_default() += u64::from(*count);
+                    state.holdings.add(slot.node, u64::from(*count));
+                    self.holdings.add(slot.node, u64::from(*count));
                 }
             }
         }
@@ -330,21 +328,15 @@ impl State {
         let mut ended = 0;
         let mut others = DocSet::new();
         for number in docs.iter() {
-            let place = (number.0 % SEGMENT_DOCUMENTS) as usize;
-            let segment = state.segments.get_mut(number.segment().0 as usize).and_then(Option::as_mut);
-            let segment = segment.filter(|segment| place < segment.documents());
-            let Some(segment) = segment else {
+            let Some((segment, place)) = state.segment_mut(number) else {
                 others.insert(number);
                 continue;
             };
-            let before = segment.get(place, &self.nodes);
             match segment.end_as_given(place, slot.epoch, node, outcome, &self.nodes) {
-                Ending::Ended => {
+                Ending::Ended { before } => {
                     ended += 1;
                     let doc = DocId { batch, number };
-                    self.digest.toggle_entry(doc, &self.nodes.entry(before));
-                    self.digest.toggle_entry(doc, &self.nodes.entry(slot));
-                    self.running.remove(&doc);
+                    self.digest.end_entry(doc, &before, outcome);
                     self.tries.remove(&doc);
                 }
                 Ending::Known => {}
@@ -353,8 +345,8 @@ impl State {
         }
         if ended > 0 {
             *state.tally.of(outcome) += ended;
-            *state.open_by_node.entry(slot.node).or_default() -= ended;
-            *self.open_by_node.entry(slot.node).or_default() -= ended;
+            state.holdings.remove(slot.node, ended);
+            self.holdings.remove(slot.node, ended);
         }
         others
     }
@@ -362,32 +354,31 @@ impl State {
     /// Merges one slot. False if the document's segment is not known yet.
     fn merge_slot(&mut self, doc: DocId, slot: Slot, shifts: &mut Vec<Shift>) -> bool {
         let Some(batch) = self.batches.get_mut(&doc.batch) else { return false };
-        let Some(Some(segment)) = batch.segments.get_mut(doc.number.segment().0 as usize) else { return false };
-        let place = (doc.number.0 % SEGMENT_DOCUMENTS) as usize;
-        let before = segment.get(place, &self.nodes);
-        if self.nodes.compare(slot, before) != Ordering::Greater {
+        let Some((segment, place)) = batch.segment_mut(doc.number) else { return false };
+        let (stood, stands) = (segment.entry(place, &self.nodes), self.nodes.entry(slot));
+        if stands.compare(&stood) != Ordering::Greater {
             return true;
         }
+        let before = self.nodes.slot(stood);
         let shift = Shift { doc, length: segment.length(place), before: Some(before), after: slot };
         segment.set(place, slot, &self.nodes);
-        self.digest.toggle_entry(doc, &self.nodes.entry(before));
-        self.digest.toggle_entry(doc, &self.nodes.entry(slot));
+        self.digest.toggle_entry(doc, &stood);
+        self.digest.toggle_entry(doc, &stands);
         match before.outcome() {
             Some(outcome) => *batch.tally.of(outcome) -= 1,
             None => {
-                *batch.open_by_node.entry(before.node).or_default() -= 1;
-                *self.open_by_node.entry(before.node).or_default() -= 1;
+                batch.holdings.remove(before.node, 1);
+                self.holdings.remove(before.node, 1);
             }
         }
         match slot.outcome() {
             Some(outcome) => {
                 *batch.tally.of(outcome) += 1;
-                self.running.remove(&doc);
                 self.tries.remove(&doc);
             }
             None => {
-                *batch.open_by_node.entry(slot.node).or_default() += 1;
-                *self.open_by_node.entry(slot.node).or_default() += 1;
+                batch.holdings.add(slot.node, 1);
+                self.holdings.add(slot.node, 1);
             }
         }
         if shift.is_gain() || shift.is_loss() || shift.is_renewal() || shift.drops_own_end() {
@@ -396,20 +387,18 @@ impl State {
         true
     }
 
-    /// Advisory: the mark of the highest epoch stands, until the document ends.
+    /// Marks documents as said to run.
     fn merge_running(&mut self, batch: BatchId, docs: &DocSet, epoch: Epoch, node: NodeId) -> Result<(), Malformed> {
         let index = self.nodes.intern(node).ok_or(Malformed::TooManyNodes)?;
+        let Some(state) = self.batches.get_mut(&batch) else {
+            self.early.add_running(batch, docs.clone(), epoch, node);
+            return Ok(());
+        };
         let mut early = DocSet::new();
         for number in docs.iter() {
-            let doc = DocId { batch, number };
-            let Some(slot) = self.slot(doc) else {
-                early.insert(number);
-                continue;
-            };
-            let key = |(epoch, node): (Epoch, NodeIndex)| (epoch, std::cmp::Reverse(self.nodes.id(node)));
-            let newer = self.running.get(&doc).is_none_or(|known| key(*known) < key((epoch, index)));
-            if slot.outcome().is_none() && newer {
-                self.running.insert(doc, (epoch, index));
+            match state.segment_mut(number) {
+                Some((segment, place)) => segment.mark(place, epoch, index, &self.nodes),
+                None => drop(early.insert(number)),
             }
         }
         self.early.add_running(batch, early, epoch, node);

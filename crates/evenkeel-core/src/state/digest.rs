@@ -5,7 +5,7 @@
 //! who could have logged them, the others never hear of it.
 
 use crate::change::{Entry, Outcome, Status};
-use crate::ids::{BatchId, DocId, Origin};
+use crate::ids::{BatchId, DocId, Epoch, NodeId, Origin};
 
 /// The numbers of all parts of a state, each part once, joined by exclusive or: so a part is taken out as it is put in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,15 +18,13 @@ impl Digest {
 
     /// Puts in where a document stands, or takes it out.
     pub(super) fn toggle_entry(&mut self, doc: DocId, entry: &Entry) {
-        let status = match entry.status {
-            Status::Given => 0,
-            Status::Claimed => 1,
-            Status::Ended(Outcome::Done) => 2,
-            Status::Ended(Outcome::Failed) => 3,
-            Status::Ended(Outcome::Cancelled) => 4,
-        };
-        let doc = mix(doc.batch.0 ^ mix(doc.number.0.into()));
-        self.0 ^= mix(mix(doc ^ folded(entry.node.0)) ^ (u64::from(entry.epoch.0) << 8 | status));
+        self.0 ^= standing(held(doc, entry.node), entry.epoch, entry.status);
+    }
+
+    /// Takes out where a document stood, and puts in that it has ended there.
+    pub(super) fn end_entry(&mut self, doc: DocId, before: &Entry, outcome: Outcome) {
+        let held = held(doc, before.node);
+        self.0 ^= standing(held, before.epoch, before.status) ^ standing(held, before.epoch, Status::Ended(outcome));
     }
 
     /// Puts in that there is a batch.
@@ -43,6 +41,23 @@ impl Digest {
     pub(super) fn toggle_draining(&mut self, origin: Origin) {
         self.0 ^= mix(mix(mix(3) ^ folded(origin.node.0)) ^ origin.generation.0);
     }
+}
+
+/// A document on a node.
+fn held(doc: DocId, node: NodeId) -> u64 {
+    mix(mix(doc.batch.0 ^ mix(doc.number.0.into())) ^ folded(node.0))
+}
+
+/// How it stands there.
+fn standing(held: u64, epoch: Epoch, status: Status) -> u64 {
+    let status = match status {
+        Status::Given => 0,
+        Status::Claimed => 1,
+        Status::Ended(Outcome::Done) => 2,
+        Status::Ended(Outcome::Failed) => 3,
+        Status::Ended(Outcome::Cancelled) => 4,
+    };
+    mix(held ^ (u64::from(epoch.0) << 8 | status))
 }
 
 fn folded(id: [u8; 16]) -> u64 {

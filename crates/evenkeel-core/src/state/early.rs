@@ -7,12 +7,14 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
+
+use roaring::RoaringBitmap;
 
 use crate::change::{Change, Entries, Entry, Lengths, Status};
 use crate::docset::DocSet;
-use crate::ids::{BatchId, DocNumber, Epoch, NodeId, SEGMENT_DOCUMENTS, SegmentNumber};
+use crate::ids::{BatchId, Epoch, NodeId, SEGMENT_DOCUMENTS, SegmentNumber};
 
 /// Most sets of documents that are kept, and most bytes of them. They go into the first part of a snapshot.
 const MAX_SETS: usize = 10_000;
@@ -76,12 +78,16 @@ impl Early {
 
     /// Keeps where documents of unknown segments stand.
     pub(super) fn add_slots(&mut self, batch: BatchId, docs: DocSet, entry: Entry) {
-        self.change(batch, |waiting| waiting.slots.join(ByRank(entry), docs));
+        if !docs.is_empty() {
+            self.change(batch, |waiting| waiting.slots.join(ByRank(entry), docs));
+        }
     }
 
     /// Keeps where documents of unknown segments run.
     pub(super) fn add_running(&mut self, batch: BatchId, docs: DocSet, epoch: Epoch, node: NodeId) {
-        self.change(batch, |waiting| waiting.running.join((epoch, Reverse(node)), docs));
+        if !docs.is_empty() {
+            self.change(batch, |waiting| waiting.running.join((epoch, Reverse(node)), docs));
+        }
     }
 
     /// A batch of so many documents has come: takes out its segments, and forgets what it cannot have.
@@ -130,12 +136,12 @@ impl Early {
 impl Waiting {
     /// Number of sets, and bytes of them.
     fn size(&self) -> (usize, usize) {
-        (self.slots.0.len() + self.running.0.len(), self.slots.bytes() + self.running.bytes())
+        (self.slots.sets.len() + self.running.sets.len(), self.slots.bytes + self.running.bytes)
     }
 
     fn changes(&self, batch: BatchId) -> Vec<Change> {
         let segments = self.segments.iter().map(|(number, segment)| whole(batch, *number, segment));
-        let slots = self.slots.0.iter().map(|(ByRank(Entry { epoch, node, status }), docs)| {
+        let slots = self.slots.sets.iter().map(|(ByRank(Entry { epoch, node, status }), docs)| {
             let (docs, epoch, node) = (docs.clone(), *epoch, *node);
             match *status {
                 Status::Given | Status::Claimed => {
@@ -144,7 +150,7 @@ impl Waiting {
                 Status::Ended(outcome) => Change::Ended { batch, docs, epoch, node, outcome },
             }
         });
-        let running = self.running.0.iter().map(|((epoch, Reverse(node)), docs)| Change::Running {
+        let running = self.running.sets.iter().map(|((epoch, Reverse(node)), docs)| Change::Running {
             batch,
             docs: docs.clone(),
             epoch: *epoch,
@@ -176,54 +182,87 @@ impl PartialOrd for ByRank {
 
 /// Documents by what is true of them; of two things said of a document the greater is.
 #[derive(Debug, Clone)]
-struct Joined<K>(BTreeMap<K, DocSet>);
+struct Joined<K> {
+    sets: BTreeMap<K, DocSet>,
+    /// All of them: nearly always, what is new is of documents of which nothing was said.
+    all: RoaringBitmap,
+    bytes: usize,
+}
 
 impl<K> Default for Joined<K> {
     fn default() -> Joined<K> {
-        Joined(BTreeMap::new())
+        Joined { sets: BTreeMap::new(), all: RoaringBitmap::new(), bytes: 0 }
     }
 }
 
 impl<K: Ord + Copy> Joined<K> {
     fn join(&mut self, key: K, DocSet(mut docs): DocSet) {
-        for (_, greater) in self.0.range((Bound::Excluded(key), Bound::Unbounded)) {
-            docs -= &greater.0;
+        if !self.all.is_disjoint(&docs) {
+            for (_, greater) in self.sets.range((Bound::Excluded(key), Bound::Unbounded)) {
+                docs -= &greater.0;
+            }
+            for (_, lesser) in self.sets.range_mut(..key) {
+                resize(lesser, &mut self.bytes, |lesser| *lesser -= &docs);
+            }
+            self.drop_empty();
         }
-        for (_, lesser) in self.0.range_mut(..key) {
-            lesser.0 -= &docs;
+        if docs.is_empty() {
+            return;
         }
-        self.0.entry(key).or_default().0 |= docs;
-        self.0.retain(|_, docs| !docs.is_empty());
+        self.all |= &docs;
+        match self.sets.entry(key) {
+            Place::Occupied(known) => resize(known.into_mut(), &mut self.bytes, |known| *known |= docs),
+            Place::Vacant(place) => {
+                self.bytes += docs.serialized_size();
+                place.insert(DocSet(docs));
+            }
+        }
     }
 
     /// Takes out what is said of these documents.
-    fn take(&mut self, numbers: std::ops::Range<u32>) -> Joined<K> {
+    fn take(&mut self, numbers: Range<u32>) -> Joined<K> {
         let mut taken = Joined::default();
-        for (key, docs) in &mut self.0 {
-            let part: DocSet = docs.0.range(numbers.clone()).map(DocNumber).collect();
-            docs.0.remove_range(numbers.clone());
+        if self.all.range_cardinality(numbers.clone()) == 0 {
+            return taken;
+        }
+        self.all.remove_range(numbers.clone());
+        for (key, docs) in &mut self.sets {
+            let part: RoaringBitmap = docs.0.range(numbers.clone()).collect();
             if !part.is_empty() {
-                taken.0.insert(*key, part);
+                resize(docs, &mut self.bytes, |docs| *docs -= &part);
+                taken.join(*key, DocSet(part));
             }
         }
-        self.0.retain(|_, docs| !docs.is_empty());
+        self.drop_empty();
         taken
     }
 
-    fn covers(&self, docs: &DocSet) -> bool {
-        let mut rest = docs.0.clone();
-        self.0.values().for_each(|known| rest -= &known.0);
-        rest.is_empty()
+    /// Even an empty set has a size.
+    fn drop_empty(&mut self) {
+        self.sets.retain(|_, docs| {
+            self.bytes -= if docs.is_empty() { docs.0.serialized_size() } else { 0 };
+            !docs.is_empty()
+        });
     }
 
-    fn bytes(&self) -> usize {
-        self.0.values().map(|docs| docs.0.serialized_size()).sum()
+    fn covers(&self, docs: &DocSet) -> bool {
+        docs.0.is_subset(&self.all)
     }
+}
+
+/// Changes a set, and keeps count of the bytes.
+fn resize(docs: &mut DocSet, bytes: &mut usize, change: impl FnOnce(&mut RoaringBitmap)) {
+    *bytes -= docs.0.serialized_size();
+    change(&mut docs.0);
+    *bytes += docs.0.serialized_size();
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::ids::DocNumber;
 
     const BATCH: BatchId = BatchId(1);
 
@@ -252,6 +291,44 @@ mod tests {
             claimed: false,
         };
         assert_eq!(early.changes().next(), Some(highest));
+    }
+
+    proptest! {
+        /// The plain form of it all is a map from documents to what is said of them.
+        #[test]
+        fn of_each_document_the_greatest_is_kept_and_counted(
+            steps in prop::collection::vec((0u8..6, 0u32..40, 1u32..10, any::<bool>()), 0..60),
+        ) {
+            let mut joined = Joined::default();
+            let mut plain: BTreeMap<u32, u8> = BTreeMap::new();
+            for (key, from, count, take) in steps {
+                let numbers = from..from + count;
+                if take {
+                    let taken = joined.take(numbers.clone());
+                    let plainly = numbers.filter_map(|number| Some((number, plain.remove(&number)?))).collect();
+                    prop_assert_eq!(flat(&taken), plainly);
+                    prop_assert_eq!(taken.bytes, size(&taken));
+                } else {
+                    joined.join(key, docs(numbers.clone()));
+                    for number in numbers {
+                        let known = plain.entry(number).or_default();
+                        *known = key.max(*known);
+                    }
+                }
+                prop_assert_eq!(flat(&joined), plain.clone());
+                prop_assert_eq!(joined.bytes, size(&joined));
+                prop_assert!(joined.covers(&plain.keys().copied().map(DocNumber).collect()));
+                prop_assert!(!joined.covers(&docs(0..50)));
+            }
+        }
+    }
+
+    fn flat(joined: &Joined<u8>) -> BTreeMap<u32, u8> {
+        joined.sets.iter().flat_map(|(key, docs)| docs.iter().map(|number| (number.0, *key))).collect()
+    }
+
+    fn size(joined: &Joined<u8>) -> usize {
+        joined.sets.values().map(|docs| docs.0.serialized_size()).sum()
     }
 
     #[test]

@@ -6,6 +6,8 @@
 mod apply;
 mod digest;
 mod early;
+mod holdings;
+mod marks;
 mod segment;
 mod since;
 mod slot;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 pub use apply::{Malformed, Shift};
 use digest::Digest;
 use early::Early;
+use holdings::Holdings;
 use segment::Segment;
 use slot::NodeTable;
 pub use slot::{NodeIndex, Slot};
@@ -61,8 +64,7 @@ pub struct BatchState {
     description: Arc<Batch>,
     segments: Vec<Option<Segment>>,
     tally: Tally,
-    /// Documents allocated to each node, by index, that have no outcome.
-    open_by_node: BTreeMap<NodeIndex, u64>,
+    holdings: Holdings,
 }
 
 impl BatchState {
@@ -79,6 +81,13 @@ impl BatchState {
     /// Whether every document has an outcome.
     pub fn is_finished(&self) -> bool {
         self.tally.ended() == u64::from(self.description.documents)
+    }
+
+    /// The segment of a document, if it has come, and the document's place in it.
+    fn segment_mut(&mut self, number: DocNumber) -> Option<(&mut Segment, usize)> {
+        let segment = self.segments.get_mut(number.segment().0 as usize)?.as_mut()?;
+        let place = (number.0 % SEGMENT_DOCUMENTS) as usize;
+        (place < segment.documents()).then_some((segment, place))
     }
 }
 
@@ -99,13 +108,11 @@ pub struct State {
     cancelled: BTreeSet<BatchId>,
     draining: BTreeSet<Origin>,
     tries: BTreeMap<DocId, Tries>,
-    /// Where each document was last said to hold a slot. Dropped when it ends.
-    running: BTreeMap<DocId, (Epoch, NodeIndex)>,
     /// Changes that arrived before the batch or segment they speak of.
     early: Early,
     digest: Digest,
-    /// Documents allocated to each node that have no outcome, over all batches.
-    open_by_node: BTreeMap<NodeIndex, u64>,
+    /// Over all batches.
+    holdings: Holdings,
 }
 
 impl State {
@@ -117,10 +124,9 @@ impl State {
             cancelled: BTreeSet::new(),
             draining: BTreeSet::new(),
             tries: BTreeMap::new(),
-            running: BTreeMap::new(),
             early: Early::default(),
             digest: Digest::default(),
-            open_by_node: BTreeMap::new(),
+            holdings: Holdings::default(),
         }
     }
 
@@ -182,40 +188,46 @@ impl State {
 
     /// The node where a document is said to run: its owner, if the owner's last mark is of the present epoch.
     pub fn running(&self, doc: DocId) -> Option<NodeId> {
-        let (epoch, node) = *self.running.get(&doc)?;
-        let slot = self.slot(doc)?;
-        (slot.epoch == epoch && slot.is_owned_by(node)).then(|| self.nodes.id(node))
+        let (segment, place) = self.segment(doc)?;
+        let (epoch, node) = segment.marks().get(place)?;
+        self.runs(segment, place, epoch, node).then(|| self.nodes.id(node))
+    }
+
+    fn runs(&self, segment: &Segment, place: usize, epoch: Epoch, node: NodeIndex) -> bool {
+        let slot = segment.get(place, &self.nodes);
+        slot.epoch == epoch && slot.is_owned_by(node)
     }
 
     /// Number of the batch's documents that are said to run somewhere.
     pub fn running_in(&self, batch: BatchId) -> usize {
-        let from = DocId { batch, number: DocNumber(0) };
-        let to = DocId { batch, number: DocNumber(u32::MAX) };
-        self.running.range(from..=to).filter(|(doc, _)| self.running(**doc).is_some()).count()
+        let segments = self.batches.get(&batch).into_iter().flat_map(|batch| batch.segments.iter().flatten());
+        let running = |segment: &Segment| {
+            segment.marks().iter().filter(|(place, epoch, node)| self.runs(segment, *place, *epoch, *node)).count()
+        };
+        segments.map(running).sum()
     }
 
     /// The nodes that own documents without outcome, with their number.
     pub fn owners(&self) -> impl Iterator<Item = (NodeId, u64)> {
-        self.open_by_node.iter().map(|(node, open)| (self.nodes.id(*node), *open))
+        self.holdings.iter().map(|(node, open)| (self.nodes.id(node), open))
     }
 
     /// Number of documents without outcome that a node owns.
     pub fn owned_by(&self, node: NodeId) -> u64 {
-        self.nodes.find(node).and_then(|index| self.open_by_node.get(&index)).copied().unwrap_or(0)
+        self.nodes.find(node).map_or(0, |index| self.holdings.of(index))
     }
 
     /// Number of the batch's documents without outcome that each node owns.
     pub fn owners_in(&self, batch: BatchId) -> impl Iterator<Item = (NodeId, u64)> {
-        let owners = self.batches.get(&batch).into_iter().flat_map(|batch| &batch.open_by_node);
-        owners.map(|(node, open)| (self.nodes.id(*node), *open))
+        let owners = self.batches.get(&batch).into_iter().flat_map(|batch| batch.holdings.iter());
+        owners.map(|(node, open)| (self.nodes.id(node), open))
     }
 
     /// Documents without outcome that a node owns, with their epochs, in order. A scan of the segments that have any.
     pub fn documents_of(&self, node: NodeId) -> impl Iterator<Item = (DocId, Epoch)> {
         let index = self.nodes.find(node);
-        let batches = self.batches.iter().filter(move |(_, batch)| {
-            index.is_some_and(|index| batch.open_by_node.get(&index).is_some_and(|open| *open > 0))
-        });
+        let batches =
+            self.batches.iter().filter(move |(_, batch)| index.is_some_and(|index| batch.holdings.of(index) > 0));
         batches.flat_map(move |(id, batch)| {
             open_slots(batch, &self.nodes)
                 .filter(move |(_, slot)| index.is_some_and(|index| slot.is_owned_by(index)))

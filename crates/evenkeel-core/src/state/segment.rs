@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
+use super::marks::Marks;
 use super::since::Since;
-use super::slot::{NodeTable, Slot};
-use crate::change::{Entries, Lengths, Outcome};
+use super::slot::{NodeIndex, NodeTable, Slot};
+use crate::change::{Entries, Entry, Lengths, Outcome};
 use crate::ids::{Epoch, NodeId};
 use crate::units::Length;
 
@@ -25,6 +26,8 @@ enum Slots {
 pub(super) struct Segment {
     lengths: Arc<Lengths>,
     slots: Slots,
+    /// Of documents without an outcome.
+    marks: Marks,
     documents: u16,
     open: u16,
 }
@@ -33,7 +36,10 @@ pub(super) struct Segment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     /// It stood so, and has ended now.
-    Ended,
+    Ended {
+        /// As it stood.
+        before: Entry,
+    },
     /// It had ended so already.
     Known,
     /// It does not stand so: it is to be compared with what is there.
@@ -50,7 +56,8 @@ impl Segment {
         assert!(documents > 0 && documents == lengths.len(), "{documents} entries, {} lengths", lengths.len());
         let open = entries.table().filter(|(entry, _)| entry.outcome().is_none()).map(|(_, count)| count).sum();
         let slots = Slots::Since(Since::new(entries));
-        let mut segment = Segment { lengths, slots, documents: documents as u16, open };
+        let marks = Marks::default();
+        let mut segment = Segment { lengths, slots, marks, documents: documents as u16, open };
         segment.compact_if_ended(nodes);
         segment
     }
@@ -68,13 +75,42 @@ impl Segment {
         }
     }
 
+    /// Where a document stands. Of one that stands as it was told this is found sooner than its slot.
+    pub(super) fn entry(&self, place: usize, nodes: &NodeTable) -> Entry {
+        match &self.slots {
+            Slots::Since(since) => since.entry(place, nodes),
+            _ => nodes.entry(self.get(place, nodes)),
+        }
+    }
+
+    fn is_open(&self, place: usize, nodes: &NodeTable) -> bool {
+        match &self.slots {
+            Slots::Since(since) => since.is_open(place),
+            _ => self.get(place, nodes).outcome().is_none(),
+        }
+    }
+
+    /// Takes in that a document is said to hold a slot, unless it has ended.
+    pub(super) fn mark(&mut self, place: usize, epoch: Epoch, node: NodeIndex, nodes: &NodeTable) {
+        if self.is_open(place, nodes) {
+            self.marks.put(place, epoch, node, nodes);
+        }
+    }
+
+    pub(super) fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
     pub(super) fn set(&mut self, place: usize, slot: Slot, nodes: &NodeTable) {
-        let before = self.get(place, nodes);
-        if before == slot {
+        let before = self.entry(place, nodes);
+        if before == nodes.entry(slot) {
             return;
         }
         self.open -= u16::from(before.outcome().is_none());
         self.open += u16::from(slot.outcome().is_none());
+        if slot.outcome().is_some() {
+            self.marks.remove(place);
+        }
         if let Slots::Since(since) = &mut self.slots
             && since.set(place, slot, nodes)
         {
@@ -100,8 +136,9 @@ impl Segment {
     ) -> Ending {
         let Slots::Since(since) = &mut self.slots else { return Ending::Otherwise };
         let ending = since.end_as_given(place, epoch, node, outcome);
-        if ending == Ending::Ended {
+        if matches!(ending, Ending::Ended { .. }) {
             self.open -= 1;
+            self.marks.remove(place);
             self.compact_if_ended(nodes);
         }
         ending
@@ -145,7 +182,7 @@ impl Segment {
     /// The first document without an outcome.
     pub(super) fn first_open(&self, nodes: &NodeTable) -> Option<usize> {
         match &self.slots {
-            Slots::Since(since) => since.first_open(nodes),
+            Slots::Since(since) => since.first_open(),
             _ => self.iter(nodes).position(|slot| slot.outcome().is_none()),
         }
     }

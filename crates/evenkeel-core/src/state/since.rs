@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::segment::Ending;
 use super::slot::{NodeTable, Slot};
-use crate::change::{Entries, Outcome, Status};
+use crate::change::{Entries, Entry, Outcome, Status};
 use crate::ids::{Epoch, NodeId};
 
 /// What a document may have come to, as two bits.
@@ -60,13 +60,37 @@ impl Since {
         self.get_by(place, |_| nodes.slot(self.told.get(place)))
     }
 
-    /// The same, where the slot of each code that was told is known.
+    /// The same as an entry, which for what stands as it was told needs no search for its node.
+    pub(super) fn entry(&self, place: usize, nodes: &NodeTable) -> Entry {
+        let told = || self.told.get(place);
+        match self.fate(place) {
+            AS_TOLD => told(),
+            DONE => Entry { status: Status::Ended(Outcome::Done), ..told() },
+            FAILED => Entry { status: Status::Ended(Outcome::Failed), ..told() },
+            _ => nodes.entry(self.moved_to(place)),
+        }
+    }
+
+    /// Whether the document has no outcome.
+    pub(super) fn is_open(&self, place: usize) -> bool {
+        match self.fate(place) {
+            AS_TOLD => self.told.get(place).outcome().is_none(),
+            MOVED => self.moved_to(place).outcome().is_none(),
+            _ => false,
+        }
+    }
+
+    fn moved_to(&self, place: usize) -> Slot {
+        self.moved[self.find(place).expect("what has moved is in the list")].1
+    }
+
+    /// The same as [`Since::get`], where the slot of each code that was told is known.
     pub(super) fn get_by(&self, place: usize, told: impl Fn(usize) -> Slot) -> Slot {
         match self.fate(place) {
             AS_TOLD => told(self.told.code(place)),
             DONE => ended(told(self.told.code(place)), Outcome::Done),
             FAILED => ended(told(self.told.code(place)), Outcome::Failed),
-            _ => self.moved[self.find(place).expect("what has moved is in the list")].1,
+            _ => self.moved_to(place),
         }
     }
 
@@ -78,11 +102,12 @@ impl Since {
     /// Where the document stands from now on. False, and nothing is changed, if so many have moved that this is no longer
     /// the form for them.
     pub(super) fn set(&mut self, place: usize, slot: Slot, nodes: &NodeTable) -> bool {
-        let told = nodes.slot(self.told.get(place));
-        let fate = match slot.status {
-            _ if slot == told => AS_TOLD,
-            Status::Ended(Outcome::Done) if slot == ended(told, Outcome::Done) => DONE,
-            Status::Ended(Outcome::Failed) if slot == ended(told, Outcome::Failed) => FAILED,
+        let (told, stands) = (self.told.get(place), nodes.entry(slot));
+        let ended = |outcome| Entry { status: Status::Ended(outcome), ..told };
+        let fate = match stands {
+            _ if stands == told => AS_TOLD,
+            _ if stands == ended(Outcome::Done) => DONE,
+            _ if stands == ended(Outcome::Failed) => FAILED,
             _ => MOVED,
         };
         match (self.find(place), fate) {
@@ -110,7 +135,7 @@ impl Since {
         match self.fate(place) {
             AS_TOLD => {
                 self.set_fate(place, ends);
-                Ending::Ended
+                Ending::Ended { before: told }
             }
             fate if fate == ends => Ending::Known,
             _ => Ending::Otherwise,
@@ -129,11 +154,8 @@ impl Since {
     }
 
     /// The first document without an outcome.
-    pub(super) fn first_open(&self, nodes: &NodeTable) -> Option<usize> {
-        (0..self.told.len()).find(|place| match self.fate(*place) {
-            DONE | FAILED => false,
-            _ => self.get(*place, nodes).outcome().is_none(),
-        })
+    pub(super) fn first_open(&self) -> Option<usize> {
+        (0..self.told.len()).find(|place| self.is_open(*place))
     }
 
     /// The slots that differ, and of each document which it has; `None` if a byte cannot say it.
@@ -172,7 +194,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::change::Entry;
 
     fn entry() -> impl Strategy<Value = Entry> {
         let outcome = prop_oneof![Just(Outcome::Done), Just(Outcome::Failed), Just(Outcome::Cancelled)];
@@ -202,8 +223,9 @@ mod tests {
                 if let Some(outcome) = entry.outcome().filter(|_| short) {
                     let (before, now) = (plain[place], ended(given[place], outcome));
                     match since.end_as_given(place, entry.epoch, entry.node, outcome) {
-                        Ending::Ended => {
+                        Ending::Ended { before: stood } => {
                             prop_assert_eq!((before, now), (given[place], slot));
+                            prop_assert_eq!(stood, nodes.entry(before));
                             plain[place] = now;
                         }
                         Ending::Known => prop_assert_eq!((before, now), (slot, slot)),
@@ -215,8 +237,12 @@ mod tests {
             }
             let told = since.told_slots(&nodes);
             prop_assert!((0..plain.len()).map(|place| since.get(place, &nodes)).eq(plain.iter().copied()));
+            let entries = plain.iter().map(|slot| nodes.entry(*slot));
+            prop_assert!((0..plain.len()).map(|place| since.entry(place, &nodes)).eq(entries));
+            let open = plain.iter().map(|slot| slot.outcome().is_none());
+            prop_assert!((0..plain.len()).map(|place| since.is_open(place)).eq(open));
             prop_assert!((0..plain.len()).map(|place| since.get_by(place, |code| told[code])).eq(plain.iter().copied()));
-            prop_assert_eq!(since.first_open(&nodes), plain.iter().position(|slot| slot.outcome().is_none()));
+            prop_assert_eq!(since.first_open(), plain.iter().position(|slot| slot.outcome().is_none()));
             let (table, codes) = since.codes(&nodes).expect("fewer than 256 slots can be drawn");
             prop_assert!(codes.iter().map(|code| table[usize::from(*code)]).eq(plain));
         }

@@ -109,11 +109,6 @@ impl Entry {
 }
 
 impl NodeTable {
-    /// The order of the lattice.
-    pub(super) fn compare(&self, a: Slot, b: Slot) -> Ordering {
-        self.entry(a).compare(&self.entry(b))
-    }
-
     pub(super) fn entry(&self, slot: Slot) -> Entry {
         Entry { epoch: slot.epoch, node: self.id(slot.node), status: slot.status }
     }
@@ -147,25 +142,23 @@ mod tests {
 
     #[test]
     fn the_order_is_that_of_the_design() {
-        let mut table = NodeTable::new(NodeId([1; 16]));
-        let low = NodeIndex::ME;
-        let high = table.intern(NodeId([2; 16])).unwrap();
-        let slot = |epoch, node, status| Slot { epoch: Epoch(epoch), node, status };
+        let (low, high) = (NodeId([1; 16]), NodeId([2; 16]));
+        let entry = |epoch, node, status| Entry { epoch: Epoch(epoch), node, status };
         let ended = |outcome| Status::Ended(outcome);
         let rising = [
-            slot(1, high, Status::Given),
-            slot(1, low, Status::Given),
-            slot(1, high, Status::Claimed),
-            slot(2, high, Status::Given),
-            slot(2, low, Status::Claimed),
-            slot(9, low, ended(Outcome::Cancelled)),
-            slot(1, low, ended(Outcome::Failed)),
-            slot(3, low, ended(Outcome::Done)),
-            slot(2, high, ended(Outcome::Done)),
-            slot(2, low, ended(Outcome::Done)),
+            entry(1, high, Status::Given),
+            entry(1, low, Status::Given),
+            entry(1, high, Status::Claimed),
+            entry(2, high, Status::Given),
+            entry(2, low, Status::Claimed),
+            entry(9, low, ended(Outcome::Cancelled)),
+            entry(1, low, ended(Outcome::Failed)),
+            entry(3, low, ended(Outcome::Done)),
+            entry(2, high, ended(Outcome::Done)),
+            entry(2, low, ended(Outcome::Done)),
         ];
         for pair in rising.windows(2) {
-            assert_eq!(table.compare(pair[0], pair[1]), Ordering::Less, "{pair:?}");
+            assert_eq!(pair[0].compare(&pair[1]), Ordering::Less, "{pair:?}");
         }
     }
 }

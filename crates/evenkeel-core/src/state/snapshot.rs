@@ -8,7 +8,7 @@ use crdts::CvRDT;
 use super::{Malformed, State, Tries};
 use crate::change::{Change, Entries};
 use crate::docset::DocSet;
-use crate::ids::{BatchId, DocId, SegmentNumber};
+use crate::ids::{BatchId, DocId, DocNumber, SEGMENT_DOCUMENTS, SegmentNumber};
 use crate::message::Cursor;
 
 /// Segments in one part.
@@ -29,16 +29,18 @@ impl State {
         self.batches.get(&id).map(|batch| Change::Batch(batch.description.as_ref().clone())).into_iter()
     }
 
-    /// Marks of the documents of one segment.
+    /// What else is known of the documents of one segment.
     fn marks(&self, batch: BatchId, segment: SegmentNumber) -> impl Iterator<Item = Change> + '_ {
-        let from = DocId { batch, number: segment.first() };
-        let to = DocId { batch, number: crate::ids::DocNumber(segment.first().0.saturating_add(4095)) };
+        let doc = move |place: u32| DocId { batch, number: DocNumber(segment.first().0.saturating_add(place)) };
+        let (from, to) = (doc(0), doc(SEGMENT_DOCUMENTS - 1));
         let tries = self.tries.range(from..=to).map(|(doc, tries)| tried(*doc, tries));
-        let running = self.running.range(from..=to).map(|(doc, (epoch, node))| Change::Running {
-            batch: doc.batch,
-            docs: DocSet::from_iter([doc.number]),
-            epoch: *epoch,
-            node: self.nodes.id(*node),
+        let known = self.batches.get(&batch).and_then(|state| state.segments.get(segment.0 as usize)?.as_ref());
+        let marks = known.into_iter().flat_map(|segment| segment.marks().iter());
+        let running = marks.map(move |(place, epoch, node)| Change::Running {
+            batch,
+            docs: DocSet::from_iter([doc(place as u32).number]),
+            epoch,
+            node: self.nodes.id(node),
         });
         tries.chain(running)
     }

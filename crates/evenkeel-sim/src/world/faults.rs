@@ -109,6 +109,9 @@ impl Weather {
     }
 }
 
+/// Nodes that each is told of when the faults end.
+const SEEDS: usize = 3;
+
 /// How long a node is down that a document took with it, where nothing else is said.
 const POISONED: Spans = Spans { low: crate::span::Span(Micros(500_000)), high: crate::span::Span(Micros(3_000_000)) };
 
@@ -334,9 +337,10 @@ impl World {
         let part = self.truth.options.phases.core;
         let mut core: Vec<MachineId> = machines.iter().copied().filter(|_| self.weather.dice.happens(part)).collect();
         self.network.heal();
+        let seeds: Vec<MachineId> = core.iter().copied().take(SEEDS).collect();
         for machine in &mut self.truth.machines {
             // Whoever is left behind will never answer, and somebody whom nobody knows would look for it for ever.
-            machine.seeds = core.clone();
+            machine.seeds = seeds.clone();
             machine.paused_until = machine.paused_until.min(now);
             machine.slow_until = now;
             machine.deaf_to.clear();
