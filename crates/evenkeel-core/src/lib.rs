@@ -16,6 +16,7 @@ pub mod log;
 pub mod message;
 pub mod node;
 pub mod outbox;
+pub mod record;
 pub mod settings;
 pub mod state;
 pub mod units;

@@ -33,7 +33,7 @@ pub struct Load {
     pub in_flight: u64,
     /// It gives everything away and takes nothing.
     pub draining: bool,
-    /// Number of changes in its log.
+    /// Number of records in its log.
     pub head: u64,
     /// Hash of everything it has seen: two nodes whose digests differ have something to tell each other.
     pub digest: u64,

@@ -1,6 +1,6 @@
 //! The change logs: this node's own, and copies of the others' for relaying.
 //!
-//! Each origin numbers its changes from 1. A pull is answered from here as long as the logs reach back to the puller's
+//! Each origin numbers its records from 1. A pull is answered from here as long as the logs reach back to the puller's
 //! clock; what every live node has, and what exceeds the byte budget, is dropped, and whoever lags further gets a
 //! snapshot of the state.
 
@@ -10,28 +10,22 @@ use std::sync::Arc;
 
 use crdts::{CmRDT, Dot};
 
-use crate::change::{Change, Clock, Lengths};
+use crate::change::Clock;
 use crate::ids::Origin;
 use crate::message::Logged;
+use crate::record::Record;
 
-/// One origin's changes, as far as they are still kept.
+/// One origin's records, as far as they are still kept.
 #[derive(Debug, Clone, Default)]
 struct OriginLog {
-    /// Number of changes dropped from the front.
+    /// Number of records dropped from the front.
     dropped: u64,
-    changes: VecDeque<Kept>,
-}
-
-/// A change with its weight, which is asked for with every pull.
-#[derive(Debug, Clone)]
-struct Kept {
-    change: Arc<Change>,
-    weight: usize,
+    records: VecDeque<Arc<Record>>,
 }
 
 impl OriginLog {
     fn head(&self) -> u64 {
-        self.dropped + self.changes.len() as u64
+        self.dropped + self.records.len() as u64
     }
 }
 
@@ -43,7 +37,7 @@ pub struct Log {
     bytes: usize,
 }
 
-/// Why a logged change was not taken.
+/// Why a record was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Misplaced {
     /// It was seen before.
@@ -55,8 +49,8 @@ pub enum Misplaced {
 /// What a log has for a puller.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// Changes in the order of each log.
-    pub changes: Vec<Logged>,
+    /// Records in the order of each log.
+    pub records: Vec<Logged>,
     /// There is more, for another answer.
     pub more: bool,
     /// Some logs do not reach back so far.
@@ -74,7 +68,7 @@ impl Log {
         &self.clock
     }
 
-    /// Number of changes that an origin has logged, as far as is known here.
+    /// Number of records that an origin has logged, as far as is known here.
     pub fn head(&self, origin: Origin) -> u64 {
         self.clock.get(&origin)
     }
@@ -84,14 +78,14 @@ impl Log {
         self.bytes
     }
 
-    /// Appends a change of this node's own; returns its number.
-    pub fn append(&mut self, origin: Origin, change: Change) -> u64 {
+    /// Appends a record of this node's own; returns its number.
+    pub fn append(&mut self, origin: Origin, record: Record) -> u64 {
         let sequence = self.clock.get(&origin) + 1;
-        self.push(Logged { origin, sequence, change: Arc::new(change) });
+        self.push(Logged { origin, sequence, record: Arc::new(record) });
         sequence
     }
 
-    /// Whether a change of another origin is the next of its log.
+    /// Whether a record of another origin is the next of its log.
     pub fn place(&self, logged: &Logged) -> Result<(), Misplaced> {
         let seen = self.clock.get(&logged.origin);
         match logged.sequence {
@@ -101,17 +95,16 @@ impl Log {
         }
     }
 
-    /// Keeps a change that [`Log::place`] has admitted.
+    /// Keeps a record that [`Log::place`] has admitted.
     ///
     /// # Panics
     /// If it is not the next of its origin's log.
     pub fn push(&mut self, logged: Logged) {
         assert_eq!(self.place(&logged), Ok(()), "{} of {}", logged.sequence, logged.origin);
         Arc::make_mut(&mut self.clock).apply(Dot::new(logged.origin, logged.sequence));
-        let weight = weight(&logged.change);
-        self.bytes += weight;
+        self.bytes += logged.record.weight();
         let log = self.origins.entry(logged.origin).or_default();
-        log.changes.push_back(Kept { change: logged.change, weight });
+        log.records.push_back(logged.record);
     }
 
     /// Takes over a clock whose changes have arrived by snapshot; logs that would have a gap start anew behind it.
@@ -119,7 +112,7 @@ impl Log {
         for dot in seen.iter() {
             if dot.counter > self.clock.get(dot.actor) {
                 let log = self.origins.entry(*dot.actor).or_default();
-                self.bytes -= log.changes.drain(..).map(|kept| kept.weight).sum::<usize>();
+                self.bytes -= log.records.drain(..).map(|record| record.weight()).sum::<usize>();
                 log.dropped = dot.counter;
                 Arc::make_mut(&mut self.clock).apply(Dot::new(*dot.actor, dot.counter));
             }
@@ -130,7 +123,7 @@ impl Log {
     /// left out.
     pub fn answer(&self, seen: &Clock, max_bytes: usize) -> Answer {
         let mut beside = Beside::new(seen);
-        let mut answer = Answer { changes: Vec::new(), more: false, gap: false };
+        let mut answer = Answer { records: Vec::new(), more: false, gap: false };
         let mut bytes = 0;
         for (origin, log) in &self.origins {
             let from = beside.get(origin).min(log.head());
@@ -138,13 +131,13 @@ impl Log {
                 answer.gap = true;
                 continue;
             }
-            for (place, kept) in log.changes.iter().enumerate().skip((from - log.dropped) as usize) {
+            for (place, record) in log.records.iter().enumerate().skip((from - log.dropped) as usize) {
                 if bytes >= max_bytes {
                     return Answer { more: true, ..answer };
                 }
-                bytes += kept.weight;
+                bytes += record.weight();
                 let sequence = log.dropped + place as u64 + 1;
-                answer.changes.push(Logged { origin: *origin, sequence, change: kept.change.clone() });
+                answer.records.push(Logged { origin: *origin, sequence, record: record.clone() });
             }
         }
         answer
@@ -156,10 +149,10 @@ impl Log {
         for (origin, log) in &mut self.origins {
             let known = beside.get(origin);
             while log.dropped < known
-                && let Some(kept) = log.changes.pop_front()
+                && let Some(record) = log.records.pop_front()
             {
                 log.dropped += 1;
-                self.bytes -= kept.weight;
+                self.bytes -= record.weight();
             }
         }
     }
@@ -168,10 +161,10 @@ impl Log {
     pub fn drop_beyond(&mut self, max_bytes: usize) {
         while self.bytes > max_bytes {
             let largest =
-                self.origins.values_mut().max_by_key(|log| log.changes.len()).expect("bytes are kept somewhere");
-            let Some(kept) = largest.changes.pop_front() else { break };
+                self.origins.values_mut().max_by_key(|log| log.records.len()).expect("bytes are kept somewhere");
+            let Some(record) = largest.records.pop_front() else { break };
             largest.dropped += 1;
-            self.bytes -= kept.weight;
+            self.bytes -= record.weight();
         }
     }
 
@@ -213,56 +206,34 @@ impl<'a> Beside<'a> {
     }
 }
 
-/// Size of a change in memory and on the wire, about, in bytes.
-pub fn weight(change: &Change) -> usize {
-    64 + match change {
-        Change::Batch(batch) => batch.command.iter().map(String::len).sum(),
-        Change::Segment { lengths, entries, .. } => lengths_weight(lengths) + entries.weight(),
-        Change::Moved { docs, .. } | Change::Ended { docs, .. } | Change::Running { docs, .. } => {
-            docs.0.serialized_size()
-        }
-        Change::Tried { .. } | Change::Cancelled(_) | Change::Draining(_) => 0,
-    }
-}
-
-fn lengths_weight(lengths: &Lengths) -> usize {
-    lengths.len()
-        * match lengths {
-            Lengths::Same { .. } => 0,
-            Lengths::Bytes(_) => 1,
-            Lengths::Shorts(_) => 2,
-            Lengths::Words(_) => 4,
-            Lengths::Longs(_) => 8,
-        }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::change::Change;
     use crate::ids::{BatchId, Generation, NodeId};
 
     fn origin(node: u8) -> Origin {
         Origin { node: NodeId([node; 16]), generation: Generation(1) }
     }
 
-    fn change(number: u64) -> Change {
-        Change::Cancelled(BatchId(number))
+    fn record(number: u64) -> Record {
+        Record::new(vec![Change::Cancelled(BatchId(number))])
     }
 
     #[test]
     fn a_puller_gets_what_it_lacks_in_order_and_in_parts() {
         let mut log = Log::new();
         for number in 1..=5 {
-            assert_eq!(log.append(origin(1), change(number)), number);
+            assert_eq!(log.append(origin(1), record(number)), number);
         }
         let mut puller = Log::new();
         let mut parts = 0;
         loop {
-            let Answer { changes, more, gap } = log.answer(puller.clock(), 100);
+            let Answer { records, more, gap } = log.answer(puller.clock(), 100);
             assert!(!gap);
-            changes.into_iter().for_each(|logged| puller.push(logged));
+            records.into_iter().for_each(|logged| puller.push(logged));
             parts += 1;
             if !more {
                 break;
@@ -288,8 +259,8 @@ mod tests {
     #[test]
     fn a_gap_and_a_repetition_are_told_apart() {
         let mut log = Log::new();
-        log.append(origin(1), change(1));
-        let logged = |sequence| Logged { origin: origin(1), sequence, change: Arc::new(change(sequence)) };
+        log.append(origin(1), record(1));
+        let logged = |sequence| Logged { origin: origin(1), sequence, record: Arc::new(record(sequence)) };
         assert_eq!(log.place(&logged(1)), Err(Misplaced::Known));
         assert_eq!(log.place(&logged(2)), Ok(()));
         assert_eq!(log.place(&logged(3)), Err(Misplaced::Gap));
@@ -299,20 +270,20 @@ mod tests {
     fn a_trimmed_log_sends_the_laggard_to_the_snapshot() {
         let mut log = Log::new();
         for number in 1..=5 {
-            log.append(origin(1), change(number));
+            log.append(origin(1), record(number));
         }
-        log.append(origin(2), change(6));
-        let first = log.answer(&Clock::new(), 150).changes;
+        log.append(origin(2), record(6));
+        let first = log.answer(&Clock::new(), 150).records;
         let mut seen = Clock::new();
         first.iter().for_each(|logged| seen.apply(Dot::new(logged.origin, logged.sequence)));
         log.drop_known(&seen);
         let late = log.answer(&Clock::new(), 1000);
-        assert!(late.gap && late.changes.iter().all(|logged| logged.origin == origin(2)) && late.changes.len() == 1);
+        assert!(late.gap && late.records.iter().all(|logged| logged.origin == origin(2)) && late.records.len() == 1);
         let next = log.answer(&seen, 1000);
-        assert_eq!((next.changes.len(), next.gap), (3, false));
+        assert_eq!((next.records.len(), next.gap), (3, false));
         let mut newcomer = Log::new();
         newcomer.advance(log.clock());
-        assert_eq!(newcomer.answer(&seen, 1000), Answer { changes: Vec::new(), more: false, gap: true });
+        assert_eq!(newcomer.answer(&seen, 1000), Answer { records: Vec::new(), more: false, gap: true });
         assert_eq!(newcomer.digest(), log.digest());
         log.drop_beyond(0);
         assert_eq!(log.bytes(), 0);

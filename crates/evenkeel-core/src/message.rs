@@ -8,6 +8,7 @@ use crate::change::{Change, Clock};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, DocId, Epoch, Generation, NodeId, OfferId, Origin, SegmentNumber};
 use crate::load::Load;
+use crate::record::Record;
 use crate::units::Length;
 
 /// Where a snapshot has got to: everything before this segment has been sent.
@@ -29,15 +30,15 @@ impl Cursor {
     }
 }
 
-/// One change in its place in its origin's log.
+/// One record in its place in its origin's log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Logged {
     /// Whose log.
     pub origin: Origin,
     /// Its place there, from 1.
     pub sequence: u64,
-    /// The change. Shared by all who keep it.
-    pub change: Arc<Change>,
+    /// What was logged there. Shared by all who keep it.
+    pub record: Arc<Record>,
 }
 
 /// One document on offer.
@@ -73,7 +74,7 @@ pub enum Reason {
 pub enum Message {
     /// My log has grown: pull it.
     Head {
-        /// Number of changes in it.
+        /// Number of records in it.
         head: u64,
     },
     /// Send me what I lack.
@@ -91,12 +92,12 @@ pub enum Message {
         /// Nodes that the puller holds dead and may inherit from: what they told you ahead of their logs goes into yours.
         missing: Vec<NodeId>,
     },
-    /// Answer to a pull: changes in the order of each log. If `more`, there is more to pull at once.
+    /// Answer to a pull: records in the order of each log. If `more`, there is more to pull at once.
     Changes {
         /// Number of the pull.
         number: u64,
-        /// The changes.
-        changes: Vec<Logged>,
+        /// The records.
+        records: Vec<Logged>,
         /// Whether the puller should pull again at once.
         more: bool,
         /// There are logs here of which the puller lacks a part that is no longer kept. Their writers may still have it;

@@ -117,7 +117,9 @@ impl Wire for Message {
     fn validate(&self) -> Result<(), WireError> {
         match self {
             Message::Head { .. } | Message::Pull { .. } => Ok(()),
-            Message::Changes { changes, .. } => changes.iter().try_for_each(|logged| check_change(&logged.change)),
+            Message::Changes { records, .. } => {
+                records.iter().flat_map(|logged| logged.record.changes()).try_for_each(check_change)
+            }
             Message::Snapshot { changes, .. } | Message::Ahead { changes, .. } => {
                 changes.iter().try_for_each(check_change)
             }

@@ -296,8 +296,8 @@ impl Node {
                 let pull = Asked { number, generation, clock, snapshot, settling };
                 self.answer_pull(from, pull, out);
             }
-            Message::Changes { number, changes, more, gap, live } => {
-                self.take_changes(from, number, Answer { changes, more, gap }, &live, out);
+            Message::Changes { number, records, more, gap, live } => {
+                self.take_changes(from, number, Answer { records, more, gap }, &live, out);
             }
             Message::Snapshot { number, changes, next, complete } => {
                 self.take_snapshot(from, number, changes, next, complete, out);

@@ -4,6 +4,7 @@ use super::Node;
 use crate::change::{Change, Outcome};
 use crate::ids::NodeId;
 use crate::outbox::{Event, Outbox};
+use crate::record::Record;
 use crate::state::{Malformed, Shift};
 
 /// How a change has come here.
@@ -62,7 +63,7 @@ impl Node {
     pub(super) fn decide(&mut self, change: Change, out: &mut Outbox) {
         self.merge(self.me.node, Route::Own, &change, out).expect("this node's own changes are well formed");
         if let Some(change) = self.bundle.add(change) {
-            self.log.append(self.me, change);
+            self.log.append(self.me, Record::new(vec![change]));
         }
     }
 

@@ -11,6 +11,7 @@ use crate::load::Peer;
 use crate::log::{Answer, Misplaced, covers};
 use crate::message::{Cursor, Message, Reason};
 use crate::outbox::{Event, Outbox};
+use crate::record::Record;
 use crate::state::Malformed;
 use crate::units::Micros;
 
@@ -72,8 +73,8 @@ impl Node {
     /// Writes what was decided since the last flush into the log.
     pub(super) fn flush(&mut self, out: &mut Outbox) {
         self.mark_running(out);
-        for change in self.bundle.drain() {
-            self.log.append(self.me, change);
+        for record in Record::pack(self.bundle.drain()) {
+            self.log.append(self.me, record);
         }
         self.trim_log();
     }
@@ -230,9 +231,9 @@ impl Node {
             }
             Some(cursor) => self.snapshot_part(number, cursor),
             None => {
-                let Answer { changes, more, gap } = self.log.answer(&clock, ANSWER_BYTES);
+                let Answer { records, more, gap } = self.log.answer(&clock, ANSWER_BYTES);
                 let live = if settling { self.view.live.keys().copied().collect() } else { Vec::new() };
-                Message::Changes { number, changes, more, gap, live }
+                Message::Changes { number, records, more, gap, live }
             }
         };
         let own = clock.get(&self.me);
@@ -255,26 +256,29 @@ impl Node {
         &mut self,
         from: NodeId,
         number: u64,
-        Answer { changes, more, gap }: Answer,
+        Answer { records, more, gap }: Answer,
         live: &[NodeId],
         out: &mut Outbox,
     ) {
         let pulled = self.answered(from, number);
         let mut news = false;
-        for logged in changes {
+        for logged in records {
             if logged.origin == self.me || self.log.place(&logged) != Ok(()) {
                 debug_assert!(logged.origin != self.me || self.log.place(&logged) == Err(Misplaced::Known));
                 continue;
             }
-            match self.merge(from, Route::Log, &logged.change, out) {
-                Ok(()) => {}
-                // It would be lost if it were counted as seen: it comes again with a later pull.
-                Err(Malformed::TooEarly(_)) => continue,
-                // Counted as seen, so that one faulty change does not stop all that follow.
-                Err(_) => {}
+            let mut early = false;
+            for change in logged.record.changes() {
+                // What else is malformed counts as seen, so that it does not stop all that follows.
+                let merged = self.merge(from, Route::Log, change, out);
+                early |= matches!(merged, Err(Malformed::TooEarly(_)));
+            }
+            // It would be lost if it were counted as seen: the record comes again with a later pull.
+            if early {
+                continue;
             }
             if let Some(ahead) = self.ahead.get_mut(&logged.origin) {
-                ahead.subtract(&logged.change);
+                logged.record.changes().iter().for_each(|change| ahead.subtract(change));
                 if ahead.is_empty() {
                     self.ahead.remove(&logged.origin);
                 }
@@ -396,8 +400,8 @@ impl Node {
     /// own next run, are about to pull.
     pub(super) fn relog_ahead(&mut self, origin: Origin) {
         let Some(mut ahead) = self.ahead.remove(&origin) else { return };
-        for change in ahead.drain() {
-            self.log.append(self.me, change);
+        for record in Record::pack(ahead.drain()) {
+            self.log.append(self.me, record);
         }
     }
 }

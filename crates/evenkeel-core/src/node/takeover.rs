@@ -105,14 +105,19 @@ impl Node {
         }
     }
 
-    /// Tells one other node at once of what must not be forgotten should this one die before its log is pulled: under which
-    /// epochs it starts, and what it starts that others may have died of.
+    /// Tells other nodes at once, as many as keep copies, of what must not be forgotten should this one die before its log is
+    /// pulled: under which epochs it starts, and what it starts that others may have died of. Each time it tells others:
+    /// where documents take their nodes with them, no node lives for long.
     pub(super) fn confide(&mut self, changes: Vec<Change>, out: &mut Outbox) {
-        let staying = self.view.live.iter().find(|(_, peer)| !peer.load.draining);
-        if let Some((confidant, _)) = staying
-            && !changes.is_empty()
-        {
-            self.send_ahead(*confidant, Reason::Claim, changes, out);
+        if changes.is_empty() {
+            return;
+        }
+        let staying = self.view.live.iter().filter(|(_, peer)| !peer.load.draining).map(|(node, _)| *node);
+        let mut staying: Vec<NodeId> = staying.collect();
+        for _ in 0..self.settings.copies.min(staying.len()) {
+            let place = self.chance.below(staying.len() as u64) as usize;
+            let confidant = staying.swap_remove(place);
+            self.send_ahead(confidant, Reason::Claim, changes.clone(), out);
         }
     }
 

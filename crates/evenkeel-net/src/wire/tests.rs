@@ -10,6 +10,7 @@ use evenkeel_core::ids::{
     Attempt, BatchId, DocId, DocNumber, Epoch, Generation, NodeId, OfferId, Origin, SegmentNumber,
 };
 use evenkeel_core::message::{Cursor, Logged, Offered, Reason};
+use evenkeel_core::record::Record;
 use proptest::prelude::*;
 
 use super::*;
@@ -92,7 +93,11 @@ fn changes() -> Vec<Change> {
 fn messages() -> Vec<Message> {
     let offered = Offered { doc: DocId { batch: BATCH, number: DocNumber(4) }, epoch: Epoch(1), length: Length(1000) };
     let cursor = || Cursor { base: clock(), batch: Some(BATCH), segment: SegmentNumber(2) };
-    let logged = |(place, change)| Logged { origin: origin(), sequence: place as u64 + 1, change: Arc::new(change) };
+    let logged = |(place, change)| Logged {
+        origin: origin(),
+        sequence: place as u64 + 1,
+        record: Arc::new(Record::new(vec![change])),
+    };
     vec![
         Message::Head { head: 300 },
         Message::Pull {
@@ -105,7 +110,7 @@ fn messages() -> Vec<Message> {
         },
         Message::Changes {
             number: 7,
-            changes: changes().into_iter().enumerate().map(logged).collect(),
+            records: changes().into_iter().enumerate().map(logged).collect(),
             more: true,
             gap: true,
             live: vec![NODE],
