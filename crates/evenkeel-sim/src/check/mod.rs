@@ -21,6 +21,7 @@ mod s2_done_wins;
 mod s2_one_result;
 mod s3_duplicates;
 mod s4_fencing;
+mod s4_order;
 mod s4_pause;
 mod s6_slots;
 mod s7_longest_first;
@@ -252,6 +253,7 @@ impl Checkers {
             Box::new(l7_healed::Healed::default()),
             Box::new(s1_acknowledged::Acknowledged),
             Box::new(s2_done_wins::DoneWins::default()),
+            Box::new(s4_order::Order::default()),
             Box::new(s4_pause::Pauses::default()),
             Box::new(retries::Retries::default()),
             Box::new(cancelled::Cancelled),
