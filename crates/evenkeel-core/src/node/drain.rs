@@ -38,6 +38,10 @@ impl Node {
         }
         self.give_all(out);
         let idle = self.running.is_empty() && self.closing.is_empty() && self.dying.is_empty() && self.held.is_empty();
+        if idle {
+            // What others have told only here, and may die before their logs are pulled: it must not leave with this node.
+            self.relog_where(|_| true);
+        }
         let alone = self.view.live.values().all(|peer| peer.load.draining);
         if idle && (alone || (self.backlog.is_empty() && self.is_known_elsewhere())) {
             self.left = true;

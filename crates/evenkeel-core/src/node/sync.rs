@@ -389,7 +389,7 @@ impl Node {
         }
     }
 
-    fn relog_where(&mut self, wanted: impl Fn(&Origin) -> bool) {
+    pub(super) fn relog_where(&mut self, wanted: impl Fn(&Origin) -> bool) {
         let origins: Vec<Origin> = self.ahead.keys().filter(|origin| wanted(origin)).copied().collect();
         for origin in origins {
             self.relog_ahead(origin);

@@ -83,10 +83,12 @@ impl Checker for Fencing {
 
     fn happening(&mut self, happening: &Happening, truth: &Truth) -> Result<(), Broken> {
         match happening {
-            Happening::Crashed { machine, .. } | Happening::Left(machine) => {
+            Happening::Crashed { machine, .. } => {
                 self.settling.remove(machine);
                 self.lost.insert(*machine, truth.now);
             }
+            // What it knew it has left to others.
+            Happening::Left(machine) => drop(self.settling.remove(machine)),
             _ => {}
         }
         Ok(())

@@ -54,6 +54,27 @@ fn a_draining_node_gives_all_away_and_leaves() {
 }
 
 #[test]
+fn a_draining_node_leaves_to_others_what_it_was_told_ahead_of_a_log() {
+    let mut world = World::equal(3, 1, 4);
+    let batch = world.submit(0, &[50, 60_000, 50], spread(Allocate::Uniform));
+    world.run_for(Micros::from_secs(1));
+    let (doc, epoch) = world.machines[1].node.state.documents_of(id(1)).next().expect("it runs for a minute");
+    let dead = world.machines[1].node.me();
+    world.kill(1);
+    let docs = DocSet::from_iter([doc.number]);
+    let change = Change::Ended { batch, docs, epoch, node: dead.node, outcome: Outcome::Done };
+    let message = Message::Ahead { generation: dead.generation, reason: Reason::Result, changes: vec![change] };
+    world.input(2, Input::Received { from: dead.node, message });
+    let leaving = world.machines[2].node.me();
+    world.input(2, Input::Drain(leaving));
+    world.run_while(|world| !world.machines[2].left);
+    assert!(world.machines[0].node.view.live.contains_key(&dead.node), "nobody has noticed the death yet");
+    world.finish(batch);
+    assert_eq!(world.agreed(batch, Outcome::Done), 3);
+    assert_eq!(world.extra_starts(), 0);
+}
+
+#[test]
 fn a_late_node_gets_a_snapshot_when_the_log_is_gone() {
     let mut small = settings(2);
     small.log_bytes = 0;
