@@ -42,7 +42,7 @@ impl Node {
             // What others have told only here, and may die before their logs are pulled: it must not leave with this node.
             self.relog_where(|_| true);
         }
-        let alone = self.view.live.values().all(|peer| peer.load.draining);
+        let alone = self.view.live.values().all(|peer| peer.load.draining) && !self.misses_somebody();
         if idle && (alone || (self.backlog.is_empty() && self.is_known_elsewhere())) {
             self.left = true;
             out.leave(self.backlog.len());

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
+use super::sync::RETURN_DETECTIONS;
 use super::timers::Timer;
 use crate::ids::{NodeId, Origin};
 use crate::load::View;
@@ -212,6 +213,14 @@ impl Node {
         self.membership
             .minority_since
             .is_some_and(|since| self.settings.minority_delay.is_none_or(|delay| self.now.since(since) < delay))
+    }
+
+    /// Whether nodes that were there a short while ago are out of view and had not said that they leave: rather than alone,
+    /// this node may be cut off from them, with the only copy of something.
+    pub(super) fn misses_somebody(&self) -> bool {
+        let patience = self.settings.detection.times(RETURN_DETECTIONS);
+        let away = |node: &NodeId| !self.view.live.contains_key(node);
+        self.now.since(self.membership.changed) < patience && self.membership.stable.iter().any(away)
     }
 
     /// Whether this node may start, give, take and claim documents.

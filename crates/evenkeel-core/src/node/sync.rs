@@ -55,7 +55,7 @@ pub(super) struct Pulled {
 }
 
 /// Detection times for which logs are kept for a peer that is away: if it was only cut off, it then goes on where it was.
-const RETURN_DETECTIONS: u64 = 30;
+pub(super) const RETURN_DETECTIONS: u64 = 30;
 
 /// Gossip intervals for which the logs of others are waited for before a snapshot is asked for.
 const GAP_INTERVALS: u64 = 2;

@@ -6,30 +6,25 @@
 //! whenever they come to it; but one of them has claimed it as heir, or as one who came back. So then each claim of
 //! that document, and nothing else, excuses one start. Of two runs of a machine each may claim it, and under the same epoch:
 //! who knew of the first claim may have been out of reach of the second run for as long as heirs wait.
-//!
-//! What has ended is not to start again as long as anybody who knows is there: the death of the one excuses a start only
-//! if no other knows. That somebody left excuses nothing, since it leaves what it knows to others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use evenkeel_core::Effect;
 use evenkeel_core::change::{Change, Status};
 use evenkeel_core::ids::{DocId, Epoch};
 use evenkeel_core::message::{Message, Reason};
 use evenkeel_core::outbox::Event;
-use evenkeel_core::{Effect, Node};
 
 use super::{Broken, Cause, Checker, Happening, Step};
-use crate::world::{Machine, MachineId, Truth};
+use crate::world::{MachineId, Truth};
 
 /// See above.
 #[derive(Debug, Default)]
 pub(super) struct Duplicates {
     /// Deaths, true or suspected, of owners while a document ran there.
     deaths: BTreeMap<DocId, u32>,
-    /// Documents that ended somewhere: one machine that knows.
-    told: BTreeMap<DocId, MachineId>,
-    /// Machines that were asked to leave after the last one was killed.
-    leaving: BTreeSet<MachineId>,
+    /// Documents that ended somewhere, as long as not every node knows: who knows.
+    told: BTreeMap<DocId, BTreeSet<MachineId>>,
     /// Which runs of which machines have claimed a document, under which epochs.
     claims: BTreeMap<DocId, BTreeSet<(Epoch, MachineId, u32)>>,
     /// There was a fault that makes a node believe that another has died.
@@ -42,31 +37,13 @@ impl Duplicates {
         for doc in slots {
             *self.deaths.entry(*doc).or_default() += 1;
         }
-        for doc in self.forgotten(machine, truth) {
-            if !slots.contains(&doc) {
-                *self.deaths.entry(doc).or_default() += 1;
+        let up = |id: &MachineId| *id != machine && truth.machine(*id).is_up();
+        for (doc, knowing) in &mut self.told {
+            if knowing.remove(&machine) && !knowing.iter().any(up) && !slots.contains(doc) {
+                *self.deaths.entry(*doc).or_default() += 1;
             }
         }
-        self.leaving.clear();
-    }
-
-    /// Of what had ended, what nobody knows any more now that a machine has gone.
-    fn forgotten(&mut self, machine: MachineId, truth: &Truth) -> Vec<DocId> {
-        let mut forgotten = Vec::new();
-        self.told.retain(|doc, knowing| {
-            let knows = |node: &Node| node.state().entry(*doc).is_some_and(|entry| entry.outcome().is_some());
-            let another = |other: &&Machine| other.id != machine && other.node.as_ref().is_some_and(knows);
-            if *knowing != machine {
-                return true;
-            }
-            let Some(other) = truth.machines.iter().find(another) else {
-                forgotten.push(*doc);
-                return false;
-            };
-            *knowing = other.id;
-            true
-        });
-        forgotten
+        self.told.retain(|_, knowing| !knowing.is_empty());
     }
 
     /// Notes what a machine has claimed in this step: it tells somebody at once, if there is anybody.
@@ -108,7 +85,7 @@ impl Checker for Duplicates {
     fn step(&mut self, step: &Step<'_>, truth: &Truth) -> Result<(), Broken> {
         let Some(node) = &truth.machine(step.machine).node else { return Ok(()) };
         if let Cause::Exited { doc, success: true, .. } = step.cause {
-            self.told.insert(*doc, step.machine);
+            self.told.entry(*doc).or_default().insert(step.machine);
         }
         self.note_claims(step, truth);
         for effect in step.effects {
@@ -158,14 +135,6 @@ impl Checker for Duplicates {
     fn happening(&mut self, happening: &Happening, truth: &Truth) -> Result<(), Broken> {
         match happening {
             Happening::Crashed { machine, slots, .. } => self.lose(*machine, slots, truth),
-            Happening::Draining(machine) => drop(self.leaving.insert(*machine)),
-            Happening::Left(machine) => {
-                let forgotten = self.forgotten(*machine, truth);
-                // Whom it has left that to may have been killed meanwhile.
-                if !self.leaving.remove(machine) {
-                    forgotten.into_iter().for_each(|doc| *self.deaths.entry(doc).or_default() += 1);
-                }
-            }
             Happening::Paused(_) | Happening::Suspected { .. } | Happening::Cut => self.disturbed = true,
             _ => {}
         }

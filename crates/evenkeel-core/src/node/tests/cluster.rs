@@ -54,6 +54,19 @@ fn a_draining_node_gives_all_away_and_leaves() {
 }
 
 #[test]
+fn a_draining_node_that_is_cut_off_waits_for_the_others() {
+    let mut world = World::equal(4, 1, 5);
+    let batch = world.submit(0, &[60_000; 8], spread(Allocate::Uniform));
+    world.run_for(Micros::from_secs(15));
+    let leaving = world.machines[3].node.me();
+    (0..3).for_each(|machine| world.kill(machine));
+    world.run_while(|world| !world.machines[3].node.view.live.is_empty());
+    world.input(3, Input::Drain(leaving));
+    world.run_for(settings(1).detection.times(crate::node::sync::RETURN_DETECTIONS - 1));
+    assert!(!world.machines[3].left && world.machines[3].node.state.batch(batch).is_some());
+}
+
+#[test]
 fn a_draining_node_leaves_to_others_what_it_was_told_ahead_of_a_log() {
     let mut world = World::equal(3, 1, 4);
     let batch = world.submit(0, &[50, 60_000, 50], spread(Allocate::Uniform));
