@@ -27,7 +27,7 @@ pub(super) struct Membership {
     pub(super) missing: BTreeMap<NodeId, Missing>,
     /// Nodes that have been in view during this run.
     met: BTreeSet<NodeId>,
-    /// Runs of nodes that have gone out of view, and may live all the same.
+    /// Runs of nodes that have gone out of view without a word that they leave, and may live all the same.
     silent: BTreeSet<Origin>,
     /// Members, this node aside, at the time when the view was last quiet for a while.
     stable: BTreeSet<NodeId>,
@@ -91,6 +91,7 @@ impl Node {
             }
             if now.is_none() && peer.load.draining {
                 self.membership.stable.remove(node);
+                self.membership.silent.remove(&Origin { node: *node, generation: peer.generation });
             }
         }
         let mut joined = false;
@@ -219,8 +220,7 @@ impl Node {
     /// this node may be cut off from them, with the only copy of something.
     pub(super) fn misses_somebody(&self) -> bool {
         let patience = self.settings.detection.times(RETURN_DETECTIONS);
-        let away = |node: &NodeId| !self.view.live.contains_key(node);
-        self.now.since(self.membership.changed) < patience && self.membership.stable.iter().any(away)
+        self.now.since(self.membership.changed) < patience && !self.membership.silent.is_empty()
     }
 
     /// Whether this node may start, give, take and claim documents.

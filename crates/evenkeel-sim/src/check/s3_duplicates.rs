@@ -6,14 +6,19 @@
 //! whenever they come to it; but one of them has claimed it as heir, or as one who came back. So then each claim of
 //! that document, and nothing else, excuses one start. Of two runs of a machine each may claim it, and under the same epoch:
 //! who knew of the first claim may have been out of reach of the second run for as long as heirs wait.
+//!
+//! The death of a machine on which a document had ended excuses another start too, since nobody else may know of the end.
+//! (It does so also where others know, and heirs should have heard of it from them: of that too little is judged here.)
+//! But if another knew, and left as the last who did, what was lost was lost by leaving, and that excuses nothing: a node
+//! leaves what it knows to others first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel_core::Effect;
 use evenkeel_core::change::{Change, Status};
 use evenkeel_core::ids::{DocId, Epoch};
 use evenkeel_core::message::{Message, Reason};
 use evenkeel_core::outbox::Event;
+use evenkeel_core::{Effect, Node};
 
 use super::{Broken, Cause, Checker, Happening, Step};
 use crate::world::{MachineId, Truth};
@@ -25,6 +30,10 @@ pub(super) struct Duplicates {
     deaths: BTreeMap<DocId, u32>,
     /// Documents that ended somewhere, as long as not every node knows: who knows.
     told: BTreeMap<DocId, BTreeSet<MachineId>>,
+    /// Documents that may run again because the machines where they ended have died: another one that knows of the end.
+    heard: BTreeMap<DocId, MachineId>,
+    /// Machines that were asked to leave after the last one was killed.
+    leaving: BTreeSet<MachineId>,
     /// Which runs of which machines have claimed a document, under which epochs.
     claims: BTreeMap<DocId, BTreeSet<(Epoch, MachineId, u32)>>,
     /// There was a fault that makes a node believe that another has died.
@@ -37,13 +46,42 @@ impl Duplicates {
         for doc in slots {
             *self.deaths.entry(*doc).or_default() += 1;
         }
+        self.leaving.clear();
+        self.forget(machine, truth);
         let up = |id: &MachineId| *id != machine && truth.machine(*id).is_up();
         for (doc, knowing) in &mut self.told {
             if knowing.remove(&machine) && !knowing.iter().any(up) && !slots.contains(doc) {
                 *self.deaths.entry(*doc).or_default() += 1;
+                if let Some(other) = another_knows(*doc, machine, truth) {
+                    self.heard.insert(*doc, other);
+                }
             }
         }
         self.told.retain(|_, knowing| !knowing.is_empty());
+    }
+
+    /// A machine has left: what it was the last to know was lost by that, and the death before it excuses nothing.
+    fn leave(&mut self, machine: MachineId, truth: &Truth) {
+        let forgotten = self.forget(machine, truth);
+        // Whom it has left that to may have been killed meanwhile.
+        if self.leaving.remove(&machine) {
+            for doc in forgotten {
+                *self.deaths.get_mut(&doc).expect("it is in `heard` because a death was counted") -= 1;
+            }
+        }
+    }
+
+    /// A machine has gone: takes out of `heard` what nobody knows any more.
+    fn forget(&mut self, machine: MachineId, truth: &Truth) -> BTreeSet<DocId> {
+        let mut forgotten = BTreeSet::new();
+        for (doc, knowing) in self.heard.iter_mut().filter(|(_, knowing)| **knowing == machine) {
+            match another_knows(*doc, machine, truth) {
+                Some(other) => *knowing = other,
+                None => drop(forgotten.insert(*doc)),
+            }
+        }
+        self.heard.retain(|doc, _| !forgotten.contains(doc));
+        forgotten
     }
 
     /// Notes what a machine has claimed in this step: it tells somebody at once, if there is anybody.
@@ -77,6 +115,13 @@ impl Duplicates {
     }
 }
 
+/// A machine other than this one that knows that a document has ended.
+fn another_knows(doc: DocId, machine: MachineId, truth: &Truth) -> Option<MachineId> {
+    let knows = |node: &Node| node.state().entry(doc).is_some_and(|entry| entry.outcome().is_some());
+    let mut others = truth.machines.iter().filter(|other| other.id != machine);
+    others.find(|other| other.node.as_ref().is_some_and(knows)).map(|other| other.id)
+}
+
 impl Checker for Duplicates {
     fn promise(&self) -> &'static str {
         "S3 (duplicates bounded)"
@@ -86,6 +131,7 @@ impl Checker for Duplicates {
         let Some(node) = &truth.machine(step.machine).node else { return Ok(()) };
         if let Cause::Exited { doc, success: true, .. } = step.cause {
             self.told.entry(*doc).or_default().insert(step.machine);
+            self.heard.remove(doc);
         }
         self.note_claims(step, truth);
         for effect in step.effects {
@@ -135,6 +181,8 @@ impl Checker for Duplicates {
     fn happening(&mut self, happening: &Happening, truth: &Truth) -> Result<(), Broken> {
         match happening {
             Happening::Crashed { machine, slots, .. } => self.lose(*machine, slots, truth),
+            Happening::Draining(machine) => drop(self.leaving.insert(*machine)),
+            Happening::Left(machine) => self.leave(*machine, truth),
             Happening::Paused(_) | Happening::Suspected { .. } | Happening::Cut => self.disturbed = true,
             _ => {}
         }
