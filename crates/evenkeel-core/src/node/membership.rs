@@ -86,12 +86,12 @@ impl Node {
                     missing.unheard.remove(node);
                 }
                 let origin = Origin { node: *node, generation: peer.generation };
-                self.membership.silent.insert(origin);
+                if now.is_none() && peer.load.draining {
+                    self.membership.stable.remove(node);
+                } else {
+                    self.membership.silent.insert(origin);
+                }
                 self.forget_peer(origin);
-            }
-            if now.is_none() && peer.load.draining {
-                self.membership.stable.remove(node);
-                self.membership.silent.remove(&Origin { node: *node, generation: peer.generation });
             }
         }
         let mut joined = false;
