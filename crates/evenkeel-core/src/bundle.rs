@@ -68,6 +68,11 @@ impl Bundle {
         }
     }
 
+    /// All of it, as few changes.
+    pub fn changes(&self) -> Vec<Change> {
+        self.clone().drain()
+    }
+
     /// Takes all out, as few changes.
     pub fn drain(&mut self) -> Vec<Change> {
         let Bundle { moved, ended, tried, running } = std::mem::take(self);

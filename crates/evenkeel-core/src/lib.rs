@@ -11,6 +11,7 @@ pub mod change;
 pub mod docset;
 mod entries;
 pub mod ids;
+pub mod journal;
 pub mod load;
 pub mod log;
 pub mod message;

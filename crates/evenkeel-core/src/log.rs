@@ -78,11 +78,11 @@ impl Log {
         self.bytes
     }
 
-    /// Appends a record of this node's own; returns its number.
-    pub fn append(&mut self, origin: Origin, record: Record) -> u64 {
-        let sequence = self.clock.get(&origin) + 1;
-        self.push(Logged { origin, sequence, record: Arc::new(record) });
-        sequence
+    /// Appends a record of this node's own; returns it in its place.
+    pub fn append(&mut self, origin: Origin, record: Record) -> Logged {
+        let logged = Logged { origin, sequence: self.clock.get(&origin) + 1, record: Arc::new(record) };
+        self.push(logged.clone());
+        logged
     }
 
     /// Whether a record of another origin is the next of its log.
@@ -226,7 +226,7 @@ mod tests {
     fn a_puller_gets_what_it_lacks_in_order_and_in_parts() {
         let mut log = Log::new();
         for number in 1..=5 {
-            assert_eq!(log.append(origin(1), record(number)), number);
+            assert_eq!(log.append(origin(1), record(number)).sequence, number);
         }
         let mut puller = Log::new();
         let mut parts = 0;

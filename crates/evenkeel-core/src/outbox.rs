@@ -2,6 +2,7 @@
 
 use crate::change::Outcome;
 use crate::ids::{Attempt, BatchId, DocId, Epoch, NodeId};
+use crate::journal::Note;
 use crate::load::Load;
 use crate::message::{Message, Reason};
 use crate::state::Malformed;
@@ -143,6 +144,18 @@ pub enum Effect {
         /// Documents that nobody could be given to.
         left_behind: u64,
     },
+    /// Write this to the journal; nothing after it may happen before it is on the disk.
+    Note {
+        /// Its place in the journal.
+        number: u64,
+        /// What.
+        note: Note,
+    },
+    /// A checkpoint is complete: the notes below this number say nothing that later ones do not.
+    Forget {
+        /// The first number still needed.
+        before: u64,
+    },
     /// Tell whoever watches.
     Observe(Event),
 }
@@ -200,6 +213,14 @@ impl Outbox {
 
     pub(crate) fn leave(&mut self, left_behind: u64) {
         self.effects.push(Effect::Leave { left_behind });
+    }
+
+    pub(crate) fn note(&mut self, number: u64, note: Note) {
+        self.effects.push(Effect::Note { number, note });
+    }
+
+    pub(crate) fn forget(&mut self, before: u64) {
+        self.effects.push(Effect::Forget { before });
     }
 
     pub(crate) fn observe(&mut self, event: Event) {

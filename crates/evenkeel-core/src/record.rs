@@ -60,7 +60,8 @@ impl<'de> Deserialize<'de> for Record {
     }
 }
 
-fn weight(change: &Change) -> usize {
+/// Size of a change in memory and on the wire, about, in bytes.
+pub(crate) fn weight(change: &Change) -> usize {
     64 + match change {
         Change::Batch(batch) => batch.command.iter().map(String::len).sum(),
         Change::Segment { lengths, entries, .. } => lengths_weight(lengths) + entries.weight(),

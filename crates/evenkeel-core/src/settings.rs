@@ -70,6 +70,8 @@ pub struct Settings {
     pub copies: usize,
     /// Owners that may die in a row while running a document, before the document is held to be the cause.
     pub crash_limit: u32,
+    /// Bytes of notes after which the journal is written anew, shorter; `None`: no journal is kept.
+    pub journal_bytes: Option<usize>,
     /// Most bytes of log kept for nodes that lag; one that lags further gets a snapshot.
     pub log_bytes: usize,
 }
@@ -92,6 +94,7 @@ impl Default for Settings {
             slow_horizon: 0.7,
             copies: 2,
             crash_limit: 3,
+            journal_bytes: None,
             log_bytes: 64 << 20,
         }
     }

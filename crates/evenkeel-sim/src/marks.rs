@@ -104,6 +104,12 @@ marks! {
     CancelledWhileRunning = "cancelled-while-running",
     /// Two nodes had seen the same and knew something else, and one gave the other all of it.
     UnlikeStates = "unlike-states",
+    /// A crash took notes with it that were not on the disk yet.
+    UnsyncedLost = "unsynced-lost",
+    /// A node came back that knew of documents by its journal.
+    Recovered = "recovered",
+    /// A journal was written anew, shorter.
+    Checkpoint = "checkpoint",
     /// A change was ignored, as no honest node would send it.
     Ignored = "ignored",
 }
@@ -159,6 +165,7 @@ impl Watch {
                     self.mark(if *complete { Mark::Snapshot } else { Mark::LongSnapshot });
                 }
                 Effect::Send { message: Message::Offer { export: true, .. }, .. } => self.mark(Mark::Exported),
+                Effect::Forget { .. } => self.mark(Mark::Checkpoint),
                 Effect::Keep(verdict) if verdict.poison => self.mark(Mark::Poison),
                 Effect::Start(claim) => {
                     let again = truth.document(claim.doc).is_some_and(|document| document.starts > 0);
@@ -215,7 +222,13 @@ impl Watch {
         match happening {
             Happening::Draining(machine) if in_transfer(machine) => self.mark(Mark::DrainInTransfer),
             Happening::Joined { whole: false, .. } => self.mark(Mark::JoinInPartition),
-            Happening::Started(machine) if truth.machine(*machine).life > 1 => self.mark(Mark::Returned),
+            Happening::Started(machine) if truth.machine(*machine).life > 1 => {
+                self.mark(Mark::Returned);
+                let node = truth.machine(*machine).node.as_ref();
+                if node.is_some_and(|node| node.state().batches().next().is_some()) {
+                    self.mark(Mark::Recovered);
+                }
+            }
             Happening::Cancelled(batch) => {
                 let runs =
                     |machine: &crate::world::Machine| machine.processes.keys().any(|(doc, _)| doc.batch == *batch);

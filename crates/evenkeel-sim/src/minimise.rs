@@ -99,6 +99,7 @@ type Change<T> = (&'static str, fn(&mut T));
 
 const WITHOUT_FAULTS: &[Change<Faults>] = &[
     ("crashes", |faults| faults.crash = None),
+    ("outages", |faults| faults.outage = None),
     ("amnesia", |faults| faults.amnesia = Ratio::NEVER),
     ("pauses", |faults| faults.pause = None),
     ("slow nodes", |faults| faults.slow = None),
@@ -117,6 +118,7 @@ const WITHOUT_FAULTS: &[Change<Faults>] = &[
     ("hostile messages", |faults| faults.hostile = Ratio::NEVER),
     ("unavailable payloads", |faults| faults.unavailable = Ratio::NEVER),
     ("slow keeping", |faults| faults.keeping = Spans::default()),
+    ("slow syncs", |faults| faults.syncing = Spans::default()),
 ];
 
 const SIMPLER_WORK: &[Change<Work>] = &[
@@ -157,6 +159,8 @@ const SIMPLER_CLUSTERS: &[Change<Cluster>] = &[
         let usual = Cluster::default();
         (cluster.partition, cluster.minority_delay) = (usual.partition, usual.minority_delay);
     }),
+    ("long journals", |cluster| cluster.journal_bytes = Cluster::default().journal_bytes),
+    ("no journals", |cluster| cluster.journal = false),
     ("long logs", |cluster| cluster.log_bytes = Cluster::default().log_bytes),
 ];
 

@@ -96,6 +96,10 @@ pub struct Cluster {
     pub crash_limit: u32,
     /// Most bytes of log that a node keeps for others.
     pub log_bytes: usize,
+    /// Nodes keep journals, so that they know after a restart what they knew before.
+    pub journal: bool,
+    /// Bytes of notes after which a journal is written anew.
+    pub journal_bytes: usize,
 }
 
 impl Default for Cluster {
@@ -116,6 +120,8 @@ impl Default for Cluster {
             minority_delay: None,
             crash_limit: settings.crash_limit,
             log_bytes: settings.log_bytes,
+            journal: true,
+            journal_bytes: 8 << 20,
         }
     }
 }
@@ -135,6 +141,7 @@ impl Cluster {
             minority_delay: self.minority_delay.map(Micros::from),
             crash_limit: self.crash_limit,
             log_bytes: self.log_bytes,
+            journal_bytes: self.journal.then_some(self.journal_bytes),
             ..Settings::default()
         }
     }
@@ -268,9 +275,11 @@ impl Default for Phases {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Faults {
-    /// A node is killed, and started again after a while with nothing but its key.
+    /// A node is killed, and started again after a while with its key and its journal.
     pub crash: Option<Recurring>,
-    /// Of the nodes that are killed, those that lose their key too: they come back as somebody else.
+    /// All nodes are killed at one instant, and each is started again after a while.
+    pub outage: Option<Recurring>,
+    /// Of the nodes that are killed alone, those that lose key and journal too: they come back as somebody else.
     pub amnesia: Ratio,
     /// A node stands still.
     pub pause: Option<Recurring>,
@@ -310,14 +319,15 @@ pub struct Faults {
     pub unavailable: Ratio,
     /// How long it takes until a result is kept.
     pub keeping: Spans,
+    /// How long a sync of a journal takes.
+    pub syncing: Spans,
 }
 
 impl Faults {
     /// Whether nothing goes wrong. How long messages and results take is no fault.
     pub fn are_none(&self) -> bool {
-        let usual =
-            Faults { delay: self.delay, keeping: self.keeping, slow_factor: self.slow_factor, ..Faults::default() };
-        *self == Faults { starve_by: self.starve_by, ..usual }
+        let usual = Faults { delay: self.delay, keeping: self.keeping, syncing: self.syncing, ..Faults::default() };
+        *self == Faults { starve_by: self.starve_by, slow_factor: self.slow_factor, ..usual }
     }
 
     /// Whether messages arrive, and nobody stands still.

@@ -31,6 +31,7 @@ pub fn draw(seed: u64) -> Options {
         cluster.minority_delay.get_or_insert(Micros::from_secs(20).into());
     }
     let faulty = Micros::from_secs(dice.between(20, 120));
+    let (cluster, faults) = draw_disks(cluster, faults, &mut Dice::new(seed).fork("disks"));
     Options {
         cluster,
         work,
@@ -140,13 +141,6 @@ fn draw_faults(nodes: usize, dice: &mut Dice) -> Faults {
     if dice.below(10) == 0 {
         return Faults::default();
     }
-    let recurring = |dice: &mut Dice, every: (u64, u64), lasts: (u64, u64)| {
-        let on = dice.below(2) == 0;
-        let every = Micros::from_millis(dice.between(every.0, every.1));
-        let (low, high) = (dice.between(1, lasts.0), dice.between(lasts.0, lasts.1));
-        let lasts = Spans::new(Micros::from_millis(low), Micros::from_millis(high));
-        on.then_some(Recurring { every: every.into(), lasts })
-    };
     let ratio = |dice: &mut Dice, most: u64| match dice.below(2) {
         0 => Ratio::NEVER,
         _ => Ratio::new(dice.between(1, most) as u32, 100),
@@ -180,5 +174,38 @@ fn draw_faults(nodes: usize, dice: &mut Dice) -> Faults {
             _ => Spans::default(),
         },
         flap: recurring(dice, (10_000, 60_000), (10_000, 60_000)).filter(|_| dice.below(2) == 0),
+        outage: None,
+        syncing: Spans::default(),
     }
+}
+
+fn recurring(dice: &mut Dice, every: (u64, u64), lasts: (u64, u64)) -> Option<Recurring> {
+    let on = dice.below(2) == 0;
+    let every = Micros::from_millis(dice.between(every.0, every.1));
+    let (low, high) = (dice.between(1, lasts.0), dice.between(lasts.0, lasts.1));
+    let lasts = Spans::new(Micros::from_millis(low), Micros::from_millis(high));
+    on.then_some(Recurring { every: every.into(), lasts })
+}
+
+/// Disks, and what becomes of them.
+fn draw_disks(cluster: Cluster, faults: Faults, dice: &mut Dice) -> (Cluster, Faults) {
+    let cluster = Cluster {
+        // Without a journal, who comes back knows nothing.
+        journal: dice.below(8) > 0,
+        // One that is soon written anew makes checkpoints.
+        journal_bytes: if dice.below(2) == 0 { 64 << 10 } else { 8 << 20 },
+        ..cluster
+    };
+    if faults.are_none() {
+        return (cluster, faults);
+    }
+    let faults = Faults {
+        outage: recurring(dice, (10_000, 60_000), (100, 20_000)),
+        syncing: match dice.below(3) {
+            0 => Spans::new(Micros::from_millis(1), Micros::from_millis(dice.between(20, 1_000))),
+            _ => Spans::default(),
+        },
+        ..faults
+    };
+    (cluster, faults)
 }

@@ -158,6 +158,8 @@ impl Line {
             Effect::Acknowledge { batch, copies } => self.number(6).number(batch.0).number(*copies as u64),
             Effect::Leave { left_behind } => self.number(7).number(*left_behind),
             Effect::Observe(_) => self.number(8),
+            Effect::Note { number, note } => self.number(9).number(*number).number(note.weight() as u64),
+            Effect::Forget { before } => self.number(10).number(*before),
         };
     }
 }

@@ -40,7 +40,7 @@ impl Node {
         let idle = self.running.is_empty() && self.closing.is_empty() && self.dying.is_empty() && self.held.is_empty();
         if idle {
             // What others have told only here, and may die before their logs are pulled: it must not leave with this node.
-            self.relog_where(|_| true);
+            self.relog_where(|_| true, out);
         }
         let alone = self.view.live.values().all(|peer| peer.load.draining) && !self.misses_somebody();
         if idle && (alone || (self.backlog.is_empty() && self.is_known_elsewhere())) {

@@ -27,6 +27,8 @@ pub(super) struct Membership {
     pub(super) missing: BTreeMap<NodeId, Missing>,
     /// Nodes that have been in view during this run.
     met: BTreeSet<NodeId>,
+    /// Nodes that have been in view during any run, as far as the journal tells.
+    pub(super) company: BTreeSet<NodeId>,
     /// Runs of nodes that have gone out of view without a word that they leave, and may live all the same.
     silent: BTreeSet<Origin>,
     /// Members, this node aside, at the time when the view was last quiet for a while.
@@ -91,8 +93,11 @@ impl Node {
                 } else {
                     self.membership.silent.insert(origin);
                 }
-                self.forget_peer(origin);
+                self.forget_peer(origin, out);
             }
+        }
+        for node in self.view.live.keys().copied().collect::<Vec<_>>() {
+            self.note_company(node, out);
         }
         let mut joined = false;
         let mut back = BTreeSet::new();
@@ -129,9 +134,9 @@ impl Node {
         self.pull(out);
     }
 
-    fn forget_peer(&mut self, origin: Origin) {
+    fn forget_peer(&mut self, origin: Origin, out: &mut Outbox) {
         self.pulling.remove(&origin.node);
-        self.relog_ahead(origin);
+        self.relog_ahead(origin, out);
         if self.dry.as_ref().is_some_and(|dry| dry.asked == Some(origin.node)) {
             self.dry = None;
         }

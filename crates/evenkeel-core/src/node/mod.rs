@@ -5,13 +5,14 @@
 //!
 //! One idea a file: `submit` spreads a new batch, `execute` runs documents, `transfer` levels them,
 //! `takeover` claims those of the dead, `sync` makes states equal, `membership` decides whom to believe,
-//! `drain` leaves, `standing` reckons loads, `check` knows what must always be true.
+//! `recovery` writes the journal and begins from one, `drain` leaves, `standing` reckons loads, `check` knows what must always be true.
 
 mod check;
 mod drain;
 mod execute;
 mod membership;
 mod ownership;
+mod recovery;
 mod standing;
 mod submit;
 mod sync;
@@ -41,6 +42,7 @@ use crate::state::State;
 use crate::units::{Length, Micros};
 use execute::{Closing, Held, Running};
 use membership::{Membership, Settling};
+use recovery::Writing;
 use standing::Pace;
 use submit::Unacknowledged;
 use sync::{Asked, Pulled, Pulling};
@@ -151,6 +153,8 @@ pub struct Node {
     log: Log,
     bundle: Bundle,
     ahead: BTreeMap<Origin, Bundle>,
+    /// How far the journal has got.
+    writing: Writing,
     pulling: BTreeMap<NodeId, Pulling>,
     /// Peers that have seen the same, and whose states differ from this node's all the same; since when.
     unlike: BTreeMap<NodeId, Micros>,
@@ -216,6 +220,7 @@ impl Node {
             log: Log::new(),
             bundle: Bundle::default(),
             ahead: BTreeMap::new(),
+            writing: Writing::default(),
             pulling: BTreeMap::new(),
             unlike: BTreeMap::new(),
             next_pull: 0,
@@ -292,7 +297,7 @@ impl Node {
         match message {
             Message::Head { head } => self.hear_head(from, head, out),
             Message::Pull { number, generation, clock, snapshot, settling, missing } => {
-                self.relog_missing(&missing);
+                self.relog_missing(&missing, out);
                 let pull = Asked { number, generation, clock, snapshot, settling };
                 self.answer_pull(from, pull, out);
             }
@@ -320,6 +325,7 @@ impl Node {
         self.take_over(out);
         self.drain_step(out);
         self.flush(out);
+        self.checkpoint(out);
         self.acknowledge(out);
         self.pull(out);
         self.pull_unlike(out);
@@ -373,6 +379,11 @@ impl Node {
     /// Number of documents that wait here.
     pub fn waiting(&self) -> u64 {
         self.backlog.len()
+    }
+
+    /// Nodes that this one has met, in this run or an earlier one.
+    pub fn company(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.membership.company.iter().copied()
     }
 
     /// Whether this node is giving everything away.

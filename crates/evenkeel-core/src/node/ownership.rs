@@ -3,6 +3,7 @@
 use super::Node;
 use crate::change::{Change, Outcome};
 use crate::ids::NodeId;
+use crate::journal::Note;
 use crate::outbox::{Event, Outbox};
 use crate::record::Record;
 use crate::state::{Malformed, Shift};
@@ -61,10 +62,11 @@ impl Node {
 
     /// Merges a change of this node's own making and gathers it for the next flush.
     pub(super) fn decide(&mut self, change: Change, out: &mut Outbox) {
-        self.merge(self.me.node, Route::Own, &change, out).expect("this node's own changes are well formed");
-        if let Some(change) = self.bundle.add(change) {
-            self.log.append(self.me, Record::new(vec![change]));
+        match self.bundle.add(change.clone()) {
+            Some(change) => self.log_own(Record::new(vec![change]), out),
+            None => self.note(|| Note::Decided(change.clone()), out),
         }
+        self.merge(self.me.node, Route::Own, &change, out).expect("this node's own changes are well formed");
     }
 
     fn shifted(&mut self, route: Route, shifts: &[Shift], out: &mut Outbox) {

@@ -7,6 +7,7 @@ use super::ownership::Route;
 use crate::change::{Change, Clock};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, Epoch, Generation, NodeId, Origin, SegmentNumber};
+use crate::journal::Note;
 use crate::load::Peer;
 use crate::log::{Answer, Misplaced, covers};
 use crate::message::{Cursor, Message, Reason};
@@ -74,9 +75,15 @@ impl Node {
     pub(super) fn flush(&mut self, out: &mut Outbox) {
         self.mark_running(out);
         for record in Record::pack(self.bundle.drain()) {
-            self.log.append(self.me, record);
+            self.log_own(record, out);
         }
         self.trim_log();
+    }
+
+    /// Writes a record into this node's own log.
+    pub(super) fn log_own(&mut self, record: Record, out: &mut Outbox) {
+        let logged = self.log.append(self.me, record);
+        self.note(|| Note::Logged(logged), out);
     }
 
     /// Drops what all have who live, or lived a short while ago, and what exceeds the budget.
@@ -223,7 +230,7 @@ impl Node {
             return;
         }
         let next_run = Origin { node: from, generation };
-        self.relog_where(|origin| origin.node == from && *origin < next_run);
+        self.relog_where(|origin| origin.node == from && *origin < next_run, out);
         self.note_holder(from, clock.get(&self.me));
         let answer = match snapshot {
             Some(Cursor { batch: None, .. }) => {
@@ -267,6 +274,7 @@ impl Node {
                 debug_assert!(logged.origin != self.me || self.log.place(&logged) == Err(Misplaced::Known));
                 continue;
             }
+            self.note(|| Note::Logged(logged.clone()), out);
             let mut early = false;
             for change in logged.record.changes() {
                 // What else is malformed counts as seen, so that it does not stop all that follows.
@@ -335,6 +343,7 @@ impl Node {
             return;
         }
         for change in changes {
+            self.note(|| Note::Known(change.clone()), out);
             // What is malformed is reported by the merge and left out; without what finds no room the rest is worth
             // nothing, and is asked for anew.
             if let Err(Malformed::TooEarly(_)) = self.merge(from, Route::Log, &change, out) {
@@ -342,6 +351,7 @@ impl Node {
             }
         }
         if complete {
+            self.note(|| Note::Seen(next.base.clone()), out);
             self.log.advance(&next.base);
             self.pull_from(from, None, out);
         } else {
@@ -371,6 +381,7 @@ impl Node {
         let origin = Origin { node: from, generation };
         let gone = self.view.live.get(&from).is_none_or(|peer| peer.generation > generation);
         for change in changes {
+            self.note(|| Note::Ahead(origin, change.clone()), out);
             if self.merge(from, Route::Ahead, &change, out).is_err() {
                 continue;
             }
@@ -383,25 +394,25 @@ impl Node {
     }
 
     /// A peer is about to inherit from these.
-    pub(super) fn relog_missing(&mut self, missing: &[NodeId]) {
+    pub(super) fn relog_missing(&mut self, missing: &[NodeId], out: &mut Outbox) {
         if !missing.is_empty() {
-            self.relog_where(|origin| missing.contains(&origin.node));
+            self.relog_where(|origin| missing.contains(&origin.node), out);
         }
     }
 
-    pub(super) fn relog_where(&mut self, wanted: impl Fn(&Origin) -> bool) {
+    pub(super) fn relog_where(&mut self, wanted: impl Fn(&Origin) -> bool, out: &mut Outbox) {
         let origins: Vec<Origin> = self.ahead.keys().filter(|origin| wanted(origin)).copied().collect();
         for origin in origins {
-            self.relog_ahead(origin);
+            self.relog_ahead(origin, out);
         }
     }
 
     /// A peer has died: what it told only here goes into this node's own log, at once, since its heirs, or the peer's
     /// own next run, are about to pull.
-    pub(super) fn relog_ahead(&mut self, origin: Origin) {
+    pub(super) fn relog_ahead(&mut self, origin: Origin, out: &mut Outbox) {
         let Some(mut ahead) = self.ahead.remove(&origin) else { return };
         for record in Record::pack(ahead.drain()) {
-            self.log.append(self.me, record);
+            self.log_own(record, out);
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::batch::{Allocate, BatchOptions};
 use crate::change::{Change, Outcome};
 use crate::docset::DocSet;
 use crate::ids::{DocNumber, Generation};
+use crate::journal::Note;
 use crate::load::{Load, Peer};
 use crate::message::Reason;
 use crate::outbox::{Effect, Event};
@@ -15,6 +16,7 @@ use crate::outbox::{Effect, Event};
 mod cluster;
 mod failures;
 mod levelling;
+mod recovery;
 mod running;
 
 /// What is going to happen.
@@ -43,6 +45,12 @@ struct Machine {
     wake: Option<Micros>,
     processes: BTreeSet<(DocId, Epoch)>,
     left: bool,
+    /// Its journal, on a disk that takes no time.
+    notes: Vec<(u64, Note)>,
+    /// The number of the next note.
+    noted: u64,
+    /// How often the journal was written anew.
+    forgotten: u32,
 }
 
 struct World {
@@ -116,20 +124,37 @@ impl World {
             wake: None,
             processes: BTreeSet::new(),
             left: false,
+            notes: Vec::new(),
+            noted: 0,
+            forgotten: 0,
         });
         self.at(self.now, Coming::Wake(machine));
         machine
     }
 
-    /// Starts a killed machine again, with nothing but its identity.
+    /// Starts a killed machine again, with its identity, and its journal if it keeps one.
     fn revive(&mut self, machine: usize) {
         let seed = self.chance.next();
-        let Machine { node, settings, born, alive, load, wake, .. } = &mut self.machines[machine];
+        let mut out = Outbox::new();
+        let Machine { node, settings, born, alive, load, wake, notes, .. } = &mut self.machines[machine];
         let me = Origin { generation: Generation(node.me().generation.0 + 1), ..node.me() };
-        *node = Node::new(me, settings.clone(), true, seed);
+        *node = if settings.journal_bytes.is_some() {
+            Node::recover(me, settings.clone(), seed, notes.clone(), &mut out)
+        } else {
+            Node::new(me, settings.clone(), true, seed)
+        };
         (*born, *alive, *load, *wake) = (self.now, true, None, None);
         self.died.remove(&machine);
+        for effect in out.drain().collect::<Vec<_>>() {
+            self.effect(machine, effect);
+        }
         self.at(self.now, Coming::Wake(machine));
+    }
+
+    /// What a machine's journal says at this moment.
+    fn recovered(&self, machine: usize) -> Node {
+        let Machine { node, settings, notes, .. } = &self.machines[machine];
+        Node::recover(node.me(), settings.clone(), 0, notes.clone(), &mut Outbox::new())
     }
 
     fn at(&mut self, time: Micros, coming: Coming) {
@@ -317,6 +342,16 @@ impl World {
                 self.after(Micros(500), Coming::Copied(machine, verdict.doc, verdict.epoch, verdict.outcome));
             }
             Effect::Discard { .. } => {}
+            Effect::Note { number, note } => {
+                let Machine { notes, noted, .. } = &mut self.machines[machine];
+                assert_eq!(number, *noted);
+                *noted += 1;
+                notes.push((number, note));
+            }
+            Effect::Forget { before } => {
+                self.machines[machine].notes.retain(|(number, _)| *number >= before);
+                self.machines[machine].forgotten += 1;
+            }
             Effect::Acknowledge { batch, copies } => {
                 assert_eq!(self.acknowledged.insert(batch, copies), None);
             }

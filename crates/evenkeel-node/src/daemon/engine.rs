@@ -199,6 +199,8 @@ impl Engine {
                         let _ = reply.send(copies);
                     }
                 }
+                // Without a journal nothing is to be kept.
+                Effect::Note { .. } | Effect::Forget { .. } => {}
                 Effect::Leave { left_behind } => drop(self.signals.leave.send_replace(Some(left_behind))),
                 Effect::Observe(event) => {
                     match event {

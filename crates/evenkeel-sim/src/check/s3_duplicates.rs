@@ -7,6 +7,9 @@
 //! that document, and nothing else, excuses one start. Of two runs of a machine each may claim it, and under the same epoch:
 //! who knew of the first claim may have been out of reach of the second run for as long as heirs wait.
 //!
+//! A machine that comes back with its journal while another is down that was up after it makes such a time too: what that one
+//! claimed last it cannot be asked for, and goes on with when it is back.
+//!
 //! The death of a machine on which a document had ended excuses another start too, since nobody else may know of the end.
 //! (It does so also where others know, and heirs should have heard of it from them: of that too little is judged here.)
 //! But if another knew, and left as the last who did, what was lost was lost by leaving, and that excuses nothing: a node
@@ -18,6 +21,7 @@ use evenkeel_core::change::{Change, Status};
 use evenkeel_core::ids::{DocId, Epoch};
 use evenkeel_core::message::{Message, Reason};
 use evenkeel_core::outbox::Event;
+use evenkeel_core::units::Micros;
 use evenkeel_core::{Effect, Node};
 
 use super::{Broken, Cause, Checker, Happening, Step};
@@ -36,6 +40,8 @@ pub(super) struct Duplicates {
     leaving: BTreeSet<MachineId>,
     /// Which runs of which machines have claimed a document, under which epochs.
     claims: BTreeMap<DocId, BTreeSet<(Epoch, MachineId, u32)>>,
+    /// Machines that were killed and will be back, and when that was.
+    down: BTreeMap<MachineId, Micros>,
     /// There was a fault that makes a node believe that another has died.
     disturbed: bool,
 }
@@ -180,7 +186,18 @@ impl Checker for Duplicates {
 
     fn happening(&mut self, happening: &Happening, truth: &Truth) -> Result<(), Broken> {
         match happening {
-            Happening::Crashed { machine, slots, .. } => self.lose(*machine, slots, truth),
+            Happening::Crashed { machine, slots, amnesia } => {
+                self.lose(*machine, slots, truth);
+                if !amnesia {
+                    self.down.insert(*machine, truth.now);
+                }
+            }
+            Happening::Started(machine) => {
+                let since = self.down.remove(machine);
+                if since.is_some_and(|since| self.down.values().any(|later| *later > since)) {
+                    self.disturbed = true;
+                }
+            }
             Happening::Draining(machine) => drop(self.leaving.insert(*machine)),
             Happening::Left(machine) => self.leave(*machine, truth),
             Happening::Paused(_) | Happening::Suspected { .. } | Happening::Cut => self.disturbed = true,

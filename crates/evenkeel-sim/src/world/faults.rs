@@ -1,7 +1,8 @@
 //! What goes wrong with machines and between them, and how it ends.
 //!
-//! Whatever is drawn, one witness is left alive: a node is never killed while it alone knows of a batch that was
-//! promised. With R = 2 copies no more is promised; and as nodes keep nothing over a restart yet, all at once may not go.
+//! Whatever is drawn, one witness is left: no machine loses its disk, and none leaves, while it alone knows all of a batch
+//! that was promised. With R = 2 copies no more is promised. As long as disks last, all may go down at once; where no
+//! journals are kept, that would be the same as losing the disks.
 
 use evenkeel_core::Input;
 use evenkeel_core::ids::{BatchId, DocId, Epoch};
@@ -19,6 +20,8 @@ use crate::span::Spans;
 pub(super) enum Kind {
     /// A node is killed.
     Crash,
+    /// All nodes are killed.
+    Outage,
     /// A node stands still.
     Pause,
     /// A node's documents take longer.
@@ -42,13 +45,26 @@ pub(super) enum Kind {
 }
 
 /// The names of the faults that come again and again, as scenarios and summaries have them.
-pub const FAULTS: [&str; 11] =
-    ["crash", "pause", "slow", "starve", "partition", "clog", "suspicion", "flap", "join", "drain", "clock-jump"];
+pub const FAULTS: [&str; 12] = [
+    "crash",
+    "outage",
+    "pause",
+    "slow",
+    "starve",
+    "partition",
+    "clog",
+    "suspicion",
+    "flap",
+    "join",
+    "drain",
+    "clock-jump",
+];
 
 impl Kind {
     /// All of them.
-    const ALL: [Kind; 11] = [
+    const ALL: [Kind; 12] = [
         Kind::Crash,
+        Kind::Outage,
         Kind::Pause,
         Kind::Slow,
         Kind::Starve,
@@ -70,6 +86,7 @@ impl Kind {
     fn dial(self, faults: &Faults) -> Option<Recurring> {
         match self {
             Kind::Crash => faults.crash,
+            Kind::Outage => faults.outage,
             Kind::Pause => faults.pause,
             Kind::Slow => faults.slow,
             Kind::Starve => faults.starve,
@@ -154,6 +171,7 @@ impl World {
         let Some(victim) = self.weather.dice.pick(&up).copied() else { return false };
         match kind {
             Kind::Crash => return self.crash(victim, lasts),
+            Kind::Outage => return self.outage(&up),
             Kind::Pause => self.pause(victim, until),
             Kind::Slow => self.truth.machines[victim.0].slow_until = until,
             Kind::Starve => self.be_late(victim, until),
@@ -207,30 +225,30 @@ impl World {
         }
     }
 
-    /// Whether all that was promised would still be known to somebody.
+    /// Whether all that was promised would still be known to somebody, who is running or whose journal will be read again.
     fn may_go(&self, victim: MachineId) -> bool {
-        let knows = |machine: &super::Machine, id: BatchId, documents: usize| {
-            let node = machine.node.as_ref().expect("it is up");
-            node.state().batch(id).is_some_and(|batch| batch.tally().known == documents as u64)
+        let knows = |machine: &super::Machine, id: BatchId, documents: u64| match &machine.node {
+            Some(node) => {
+                let known = node.state().batch(id).map(|batch| batch.tally().known);
+                machine.is_running(self.truth.now) && known == Some(documents)
+            }
+            None => machine.disk.knows.get(&id) == Some(&documents),
         };
-        let others: Vec<_> = self.truth.up().filter(|machine| machine.id != victim).collect();
+        let others: Vec<_> =
+            self.truth.machines.iter().filter(|machine| machine.id != victim && !machine.gone).collect();
         let promised = self.truth.batches.iter().filter(|(_, batch)| batch.acknowledged.is_some());
-        !others.is_empty()
-            && promised.into_iter().all(|(id, batch)| {
-                others
-                    .iter()
-                    .any(|machine| machine.is_running(self.truth.now) && knows(machine, *id, batch.documents.len()))
-            })
+        others.iter().any(|machine| machine.is_up())
+            && promised
+                .into_iter()
+                .all(|(id, batch)| others.iter().any(|machine| knows(machine, *id, batch.documents.len() as u64)))
     }
 
     fn crash(&mut self, victim: MachineId, down: Micros) -> bool {
-        if !self.may_go(victim) {
+        let amnesia = self.weather.dice.happens(self.truth.options.faults.amnesia);
+        if (amnesia || !self.truth.options.cluster.journal) && !self.may_go(victim) {
             return false;
         }
-        self.watch.dies(victim, &self.truth);
-        let slots = self.take_down(victim);
-        let amnesia = self.weather.dice.happens(self.truth.options.faults.amnesia);
-        self.tell(&Happening::Crashed { machine: victim, slots, amnesia });
+        self.kill_machine(victim, amnesia);
         if amnesia {
             self.truth.machines[victim.0].gone = true;
             self.counts.amnesia += 1;
@@ -241,13 +259,41 @@ impl World {
         true
     }
 
+    fn kill_machine(&mut self, victim: MachineId, amnesia: bool) {
+        self.watch.dies(victim, &self.truth);
+        let slots = self.take_down(victim);
+        self.tell(&Happening::Crashed { machine: victim, slots, amnesia });
+    }
+
+    /// The power fails everywhere. False where nothing would be left of what was promised.
+    fn outage(&mut self, up: &[MachineId]) -> bool {
+        if !self.truth.options.cluster.journal {
+            return false;
+        }
+        let dial = self.truth.options.faults.outage.expect("an outage that was expected has a dial");
+        for victim in up {
+            self.kill_machine(*victim, false);
+            let down = self.weather.dice.time(dial.lasts.range());
+            self.queue.push(self.truth.now + down, Event::Start(*victim));
+        }
+        true
+    }
+
     /// Ends a machine's run. Returns the documents that held a slot there.
     pub(super) fn take_down(&mut self, victim: MachineId) -> Vec<DocId> {
         let machine = &mut self.truth.machines[victim.0];
         let node = machine.node.take().expect("only what is up can be taken down");
         machine.processes.clear();
         machine.wake = None;
-        node.slots().collect()
+        // Who is started again knows whom it knew.
+        for other in node.company().map(MachineId::of) {
+            if other.0 < self.truth.machines.len() && !self.truth.machines[victim.0].seeds.contains(&other) {
+                self.truth.machines[victim.0].seeds.push(other);
+            }
+        }
+        let slots = node.slots().collect();
+        self.tear(victim);
+        slots
     }
 
     /// Another machine takes the place of one that is gone.
@@ -351,7 +397,7 @@ impl World {
                 let slots = self.take_down(id);
                 self.tell(&Happening::Crashed { machine: id, slots, amnesia: true });
                 self.truth.machines[id.0].gone = true;
-            } else if self.truth.machine(id).is_up() {
+            } else if self.truth.machine(id).is_up() || !self.may_go(id) {
                 core.push(id);
             } else {
                 self.truth.machines[id.0].gone = true;

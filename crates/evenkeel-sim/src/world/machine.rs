@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use evenkeel_core::Node;
 use evenkeel_core::ids::{DocId, Epoch, Generation, NodeId, Origin};
+use evenkeel_core::journal::Gate;
 use evenkeel_core::settings::Settings;
 use evenkeel_core::units::Micros;
 
+use super::disk::Disk;
 use super::gossip::Roll;
 
 /// Number of a machine in its world, from 0. One that lost its key comes back as another.
@@ -65,6 +67,9 @@ pub struct Machine {
     /// Since when its present run lives.
     pub born: Micros,
     pub(super) me: NodeId,
+    pub(super) disk: Disk,
+    /// What waits for the disk.
+    pub(super) gate: Gate,
     pub(super) settings: Settings,
     pub(super) clock: Clock,
     pub(super) roll: Roll,

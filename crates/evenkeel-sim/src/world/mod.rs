@@ -2,10 +2,11 @@
 //!
 //! Everything that happens is an `Event` of one queue. `World::step` is the only place where a node is told
 //! anything, and where every checker looks on. What a node wants done becomes new events here: `network` carries
-//! messages, `gossip` spreads loads, `processes` runs documents, `keeping` keeps results, `clients` submit and cancel,
+//! messages, `gossip` spreads loads, `disk` keeps journals, `processes` runs documents, `keeping` keeps results, `clients` submit and cancel,
 //! `faults` breaks things.
 
 mod clients;
+mod disk;
 mod faults;
 mod gossip;
 mod keeping;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use evenkeel_core::change::Outcome;
 use evenkeel_core::ids::{BatchId, DocId, Epoch, NodeId};
+use evenkeel_core::journal::Gate;
 use evenkeel_core::message::Message;
 use evenkeel_core::units::Micros;
 use evenkeel_core::{Effect, Input, Node, Outbox};
@@ -68,6 +70,8 @@ enum Event {
     Copy { to: Life, from: Life, doc: DocId, epoch: Epoch, outcome: Outcome },
     /// A result is kept, as far as it can be.
     Kept { life: Life, doc: DocId, epoch: Epoch },
+    /// A machine's disk has synced everything below this number.
+    Synced { life: Life, through: u64 },
     /// A client does something.
     Client(Request),
     /// Something breaks.
@@ -108,6 +112,7 @@ struct Chances {
     nodes: Dice,
     processes: Dice,
     keeping: Dice,
+    disks: Dice,
 }
 
 impl World {
@@ -123,6 +128,7 @@ impl World {
             nodes: dice.fork("nodes"),
             processes: dice.fork("processes"),
             keeping: dice.fork("keeping"),
+            disks: dice.fork("disks"),
         };
         let truth = Truth {
             options,
@@ -254,6 +260,7 @@ impl World {
                     self.step(life.0, Input::Kept { doc, epoch });
                 }
             }
+            Event::Synced { life, through } => self.synced(life, through),
             Event::Client(request) => self.serve(request),
             Event::Fault(fault) => self.strike(fault),
             Event::Start(machine) => self.start(machine),
@@ -289,6 +296,8 @@ impl World {
             speed,
             born: self.truth.now,
             me: id.node(self.seed),
+            disk: Default::default(),
+            gate: Default::default(),
             settings,
             clock: Clock { drift, jumped: Micros::ZERO },
             roll: Roll::default(),
@@ -301,7 +310,7 @@ impl World {
         id
     }
 
-    /// Starts a machine that is down: with its key, if it has run before, and nothing else.
+    /// Starts a machine that is down: with its key and its journal, if it has run before.
     fn start(&mut self, id: MachineId) {
         let now = self.truth.now;
         let seed = self.dice.nodes.draw();
@@ -322,14 +331,21 @@ impl World {
         machine.wake = None;
         machine.paused_until = now;
         machine.deaf_to.clear();
-        let returning = machine.life > 1;
-        let node = Node::new(machine.origin(), machine.settings.clone(), returning, seed);
+        machine.gate = Gate::new(machine.disk.next());
+        let mut out = std::mem::take(&mut self.out);
+        let node = if machine.life > 1 && machine.settings.journal_bytes.is_some() {
+            machine.recover(seed, &mut out)
+        } else {
+            Node::new(machine.origin(), machine.settings.clone(), machine.life > 1, seed)
+        };
         machine.node = Some(node);
         let life = (id, machine.life);
         let interval = machine.settings.gossip_interval;
         let phase = Micros(self.dice.gossip.below(interval.0.max(1)));
         self.queue.push(now + phase, Event::Round(life));
         self.tell(&Happening::Started(id));
+        // What it wants done at once is looked at with its first step.
+        self.out = out;
         self.step(id, Input::Wake);
     }
 
@@ -355,12 +371,18 @@ impl World {
         if let Some(recorder) = &mut self.recorder {
             recorder.step(&step, &self.truth);
         }
-        let life = self.life(id);
-        for effect in out.drain() {
-            self.effect(life, effect);
-        }
+        self.release(id, &mut out);
         self.out = out;
         self.arm(id);
+    }
+
+    /// Sees to it that what a node wants done is done, as soon as the disk lets it.
+    fn release(&mut self, id: MachineId, out: &mut Outbox) {
+        let life = self.life(id);
+        let Machine { gate, disk, .. } = &mut self.truth.machines[id.0];
+        gate.take(out, disk);
+        self.sync(id);
+        self.pass(life);
     }
 
     /// Sees to it that a node is woken when it wants to be.
@@ -387,6 +409,7 @@ impl World {
             Effect::Acknowledge { batch, copies } => self.acknowledged(batch, copies),
             Effect::Leave { .. } => self.leave(life),
             Effect::Discard { .. } | Effect::Observe(_) => {}
+            Effect::Note { .. } | Effect::Forget { .. } => unreachable!("the gate gives these to the disk"),
         }
     }
 
@@ -450,7 +473,8 @@ impl Event {
             Event::Ended { life, .. }
             | Event::Died { life, .. }
             | Event::Unavailable { life, .. }
-            | Event::Kept { life, .. } => Some(life.0),
+            | Event::Kept { life, .. }
+            | Event::Synced { life, .. } => Some(life.0),
             Event::Client(_) | Event::Fault(_) | Event::Start(_) | Event::Heal => None,
         }
     }

@@ -42,6 +42,10 @@ impl World {
         let (local, detection) = (machine.local(now), machine.settings.detection);
         let (live, silent): (Vec<MachineId>, Vec<MachineId>) =
             machine.roll.known().iter().partition(|peer| machine.roll.is_live(**peer, local, detection));
+        if live.is_empty() {
+            self.name_a_seed(id);
+        }
+        let machine = self.truth.machine(id);
         let mut to = Vec::new();
         let mut live = live;
         for _ in 0..fanout.min(live.len()) {
@@ -56,6 +60,18 @@ impl World {
         to.extend(seeds.filter(|seed| !to.contains(seed)).copied().collect::<Vec<_>>());
         to.into_iter().for_each(|to| self.pass_on(now, id, to, true));
         self.queue.push(now + interval, Event::Round(life));
+    }
+
+    /// Whoever looks after a node that sees nobody, and whose seeds are all down, names one that is up.
+    fn name_a_seed(&mut self, id: MachineId) {
+        let seeds = &self.truth.machine(id).seeds;
+        if seeds.is_empty() || seeds.iter().any(|seed| self.truth.machine(*seed).is_up()) {
+            return;
+        }
+        let up: Vec<MachineId> = self.truth.up().map(|machine| machine.id).filter(|other| *other != id).collect();
+        if let Some(seed) = self.dice.gossip.pick(&up).copied() {
+            self.truth.machines[id.0].seeds.push(seed);
+        }
     }
 
     /// A node's picture of the others, as it is now, becomes its core's.

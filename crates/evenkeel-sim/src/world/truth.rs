@@ -165,15 +165,18 @@ impl Truth {
 
     /// Whether every batch that was promised, or may still be, has ended in the eyes of every healthy node.
     pub fn is_finished(&self) -> bool {
-        self.batches.iter().all(|(id, batch)| {
-            if batch.acknowledged.is_none() {
-                let taker = self.machine(batch.taken_by.0);
-                return !taker.is_up() || taker.life != batch.taken_by.1;
-            }
-            self.healthy().all(|machine| {
-                let node = machine.node.as_ref().expect("a healthy machine is up");
-                node.state().batch(*id).is_some_and(|batch| batch.is_finished())
+        // Who is down and will be back has a say too.
+        let back = |id: &MachineId| self.machine(*id).is_up() || self.machine(*id).gone;
+        self.core.iter().all(back)
+            && self.batches.iter().all(|(id, batch)| {
+                if batch.acknowledged.is_none() {
+                    let taker = self.machine(batch.taken_by.0);
+                    return !taker.is_up() || taker.life != batch.taken_by.1;
+                }
+                self.healthy().all(|machine| {
+                    let node = machine.node.as_ref().expect("a healthy machine is up");
+                    node.state().batch(*id).is_some_and(|batch| batch.is_finished())
+                })
             })
-        })
     }
 }
