@@ -36,7 +36,21 @@ impl Node {
     /// # Panics
     /// If it does not say so within reasonable time, or ends.
     pub async fn start(name: &str, directory: &Path, arguments: &[&str], settings: &[Setting<'_>]) -> Node {
-        let mut starting = Starting::begin(name, directory, arguments, settings);
+        Node::start_at("127.0.0.1:0", name, directory, arguments, settings).await
+    }
+
+    /// The same, where peers reach it at this address.
+    ///
+    /// # Panics
+    /// As for [`Node::start`].
+    pub async fn start_at(
+        listen: &str,
+        name: &str,
+        directory: &Path,
+        arguments: &[&str],
+        settings: &[Setting<'_>],
+    ) -> Node {
+        let mut starting = Starting::begin(listen, name, directory, arguments, settings);
         let (address, http) = until(&format!("{name} to listen"), BIRTH, async || starting.listens()).await;
         let Starting { name, directory, child } = starting;
         Node { name, directory, child, address, api: Api::new(&http) }
@@ -122,12 +136,12 @@ struct Starting {
 }
 
 impl Starting {
-    fn begin(name: &str, directory: &Path, arguments: &[&str], settings: &[Setting<'_>]) -> Starting {
+    fn begin(listen: &str, name: &str, directory: &Path, arguments: &[&str], settings: &[Setting<'_>]) -> Starting {
         let directory = directory.join(name);
         std::fs::create_dir_all(&directory).expect("a temporary directory can be written");
         let file = |path: PathBuf| File::options().append(true).create(true).open(path).expect("a file can be made");
         std::fs::write(output_file(&directory), "").expect("a file can be written");
-        let mut call = command(["node", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--name", name]);
+        let mut call = command(["node", "--listen", listen, "--http", "127.0.0.1:0", "--name", name]);
         call.arg("--data-dir").arg(directory.join("data")).args(arguments).envs(settings.iter().copied());
         call.stdout(file(output_file(&directory))).stderr(file(log_file(&directory)));
         let child = call.spawn().expect("the program can be started");

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, Clock};
-use crate::ids::{NodeId, Origin};
+use crate::ids::{BatchId, NodeId, Origin};
 use crate::message::Logged;
+use crate::node::Input;
 use crate::outbox::{Effect, Outbox};
 use crate::record;
 
@@ -55,6 +56,17 @@ pub trait Journal {
 
     /// The notes below this number are no longer needed, once all that was appended before is on the disk.
     fn forget(&mut self, before: u64);
+}
+
+/// What is left of what waited for a disk that fails.
+#[derive(Debug, Default)]
+pub struct Failed {
+    /// Effects that may happen all the same.
+    pub effects: Vec<Effect>,
+    /// What the core is to be told: documents that do not start.
+    pub inputs: Vec<Input>,
+    /// Batches whose clients must not hear that they are safe.
+    pub unacknowledged: Vec<BatchId>,
 }
 
 /// Holds effects back, in their order, until all notes that were asked for before them are on the disk.
@@ -102,6 +114,25 @@ impl Gate {
         self.held.pop_front_if(|(after, _)| *after <= self.synced).map(|(_, effect)| effect)
     }
 
+    /// The disk fails: what was noted and not synced is lost, and with it what it carried. Nothing is held back any more until
+    /// the core asks for notes again.
+    pub fn fail(&mut self) -> Failed {
+        self.synced = self.noted;
+        let mut failed = Failed::default();
+        for (_, effect) in self.held.drain(..) {
+            match effect {
+                // As messages may be.
+                Effect::Send { .. } => {}
+                Effect::Acknowledge { batch, .. } => failed.unacknowledged.push(batch),
+                Effect::Start(claim) => {
+                    failed.inputs.push(Input::Unstarted { doc: claim.doc, epoch: claim.epoch });
+                }
+                effect => failed.effects.push(effect),
+            }
+        }
+        failed
+    }
+
     /// Number of effects that wait for the disk.
     pub fn held(&self) -> usize {
         self.held.len()
@@ -111,7 +142,9 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::BatchId;
+    use crate::ids::{Attempt, DocId, DocNumber, Epoch};
+    use crate::outbox::Claim;
+    use crate::units::Length;
 
     #[derive(Default)]
     struct Kept(Vec<u64>);
@@ -155,5 +188,32 @@ mod tests {
         gate.synced(7);
         assert_eq!(marks(&mut gate), [mark(3), mark(4)]);
         assert_eq!(kept.0, [7]);
+    }
+
+    #[test]
+    fn of_what_waits_for_a_disk_that_fails_nobody_hears() {
+        let mut gate = Gate::new(0);
+        let mut kept = Kept::default();
+        let mut out = Outbox::new();
+        let doc = DocId { batch: BatchId(3), number: DocNumber(0) };
+        let (epoch, attempt, length) = (Epoch(1), Attempt(1), Length(1));
+        out.note(0, Note::Met(NodeId([1; 16])));
+        out.send(NodeId([1; 16]), crate::message::Message::Head { head: 1 });
+        out.acknowledge(BatchId(3), 2);
+        out.start(Claim { doc, epoch, attempt, length });
+        out.kill(doc, epoch);
+        gate.take(&mut out, &mut kept);
+        assert!(gate.pass().is_none());
+        let Failed { effects, inputs, unacknowledged } = gate.fail();
+        assert_eq!(unacknowledged, [BatchId(3)]);
+        assert_eq!(inputs, [Input::Unstarted { doc, epoch }]);
+        assert!(matches!(effects[..], [Effect::Observe(_), Effect::Kill { .. }]), "{effects:?}");
+        out.acknowledge(BatchId(4), 2);
+        gate.take(&mut out, &mut kept);
+        assert!(gate.pass().is_some(), "nothing is noted, nothing is waited for");
+        out.note(1, Note::Met(NodeId([2; 16])));
+        out.acknowledge(BatchId(4), 2);
+        gate.take(&mut out, &mut kept);
+        assert!(gate.pass().is_none());
     }
 }

@@ -85,6 +85,8 @@ pub enum Message {
         generation: Generation,
         /// What it has seen.
         clock: Arc<Clock>,
+        /// All of that is on its disk.
+        synced: bool,
         /// The state itself is asked for, and this is where it has got to.
         snapshot: Option<Cursor>,
         /// The puller is catching up, and must know whom to ask: name the live nodes.

@@ -17,6 +17,7 @@ pub mod identity;
 mod lanes;
 pub mod members;
 pub mod network;
+pub mod notes;
 mod peers;
 pub mod records;
 mod refusals;

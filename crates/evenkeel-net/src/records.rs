@@ -5,7 +5,7 @@ use evenkeel_core::change::Outcome;
 use evenkeel_core::ids::{Attempt, BatchId, DocId, DocNumber, Epoch, NodeId, SegmentNumber};
 use serde::{Deserialize, Serialize};
 
-use crate::wire::{self, Wire};
+use crate::wire::{self, Wire, WireError};
 
 /// Names one segment of one batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,16 +88,22 @@ impl Wire for ResultRecord {}
 #[error("{0}")]
 pub struct InvalidRecord(String);
 
+impl InvalidRecord {
+    pub(crate) fn new(error: &WireError) -> InvalidRecord {
+        InvalidRecord(error.to_string())
+    }
+}
+
 impl ResultRecord {
     /// As bytes, for storing. They are those of the wire.
     pub fn to_bytes(&self) -> Result<Bytes, InvalidRecord> {
         let mut buffer = BytesMut::new();
-        wire::append_frame(&mut buffer, self).map_err(|error| InvalidRecord(error.to_string()))?;
+        wire::append_frame(&mut buffer, self).map_err(|error| InvalidRecord::new(&error))?;
         Ok(buffer.freeze().slice(wire::HEADER..))
     }
 
     /// From bytes that [`ResultRecord::to_bytes`] has made.
     pub fn from_bytes(bytes: &[u8]) -> Result<ResultRecord, InvalidRecord> {
-        wire::decode(bytes).map_err(|error| InvalidRecord(error.to_string()))
+        wire::decode(bytes).map_err(|error| InvalidRecord::new(&error))
     }
 }

@@ -10,6 +10,7 @@ use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bytes::{BufMut, BytesMut};
 use evenkeel_core::change::{Change, Lengths};
 use evenkeel_core::ids::SEGMENT_DOCUMENTS;
+use evenkeel_core::journal::Note;
 use evenkeel_core::load::Load;
 use evenkeel_core::message::Message;
 use evenkeel_core::units::Length;
@@ -130,6 +131,16 @@ impl Wire for Message {
                 docs.iter().try_for_each(|offered| length(offered.length))
             }
             Message::Grant { load, .. } | Message::Dry { load, .. } | Message::Nothing { load } => check_load(load),
+        }
+    }
+}
+
+impl Wire for Note {
+    fn validate(&self) -> Result<(), WireError> {
+        match self {
+            Note::Decided(change) | Note::Ahead(_, change) | Note::Known(change) => check_change(change),
+            Note::Logged(logged) => logged.record.changes().iter().try_for_each(check_change),
+            Note::Seen(_) | Note::Met(_) => Ok(()),
         }
     }
 }

@@ -108,6 +108,8 @@ marks! {
     UnsyncedLost = "unsynced-lost",
     /// A node came back that knew of documents by its journal.
     Recovered = "recovered",
+    /// A node's disk failed.
+    DiskFailed = "disk-failed",
     /// A journal was written anew, shorter.
     Checkpoint = "checkpoint",
     /// A change was ignored, as no honest node would send it.

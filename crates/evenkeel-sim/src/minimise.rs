@@ -99,6 +99,7 @@ type Change<T> = (&'static str, fn(&mut T));
 
 const WITHOUT_FAULTS: &[Change<Faults>] = &[
     ("crashes", |faults| faults.crash = None),
+    ("failing disks", |faults| faults.disk = None),
     ("outages", |faults| faults.outage = None),
     ("amnesia", |faults| faults.amnesia = Ratio::NEVER),
     ("pauses", |faults| faults.pause = None),

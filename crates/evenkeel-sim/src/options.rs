@@ -283,6 +283,8 @@ pub struct Faults {
     pub amnesia: Ratio,
     /// A node stands still.
     pub pause: Option<Recurring>,
+    /// A node's disk is full, or its syncs fail.
+    pub disk: Option<Recurring>,
     /// A node's documents take longer.
     pub slow: Option<Recurring>,
     /// How much longer.

@@ -175,6 +175,7 @@ fn draw_faults(nodes: usize, dice: &mut Dice) -> Faults {
         },
         flap: recurring(dice, (10_000, 60_000), (10_000, 60_000)).filter(|_| dice.below(2) == 0),
         outage: None,
+        disk: None,
         syncing: Spans::default(),
     }
 }
@@ -201,6 +202,7 @@ fn draw_disks(cluster: Cluster, faults: Faults, dice: &mut Dice) -> (Cluster, Fa
     }
     let faults = Faults {
         outage: recurring(dice, (10_000, 60_000), (100, 20_000)),
+        disk: recurring(dice, (5_000, 40_000), (1_000, 30_000)),
         syncing: match dice.below(3) {
             0 => Spans::new(Micros::from_millis(1), Micros::from_millis(dice.between(20, 1_000))),
             _ => Spans::default(),

@@ -142,6 +142,7 @@ impl Line {
             Cause::Kept(doc) => self.number(6).document(*doc),
             Cause::Cancel(batch) => self.number(7).number(batch.0),
             Cause::Drain => self.number(8),
+            Cause::Disk => self.number(9),
         };
     }
 

@@ -27,7 +27,7 @@ impl Node {
 
     /// Gives away what waits; once nothing is left that is not known elsewhere, leaves.
     pub(super) fn drain_step(&mut self, out: &mut Outbox) {
-        if !self.is_draining() || self.left || self.settling.is_some() {
+        if !self.gives_away() || self.left || self.settling.is_some() {
             return;
         }
         self.withdraw_all();
@@ -37,6 +37,9 @@ impl Node {
             self.put_back(doc);
         }
         self.give_all(out);
+        if !self.is_draining() {
+            return;
+        }
         let idle = self.running.is_empty() && self.closing.is_empty() && self.dying.is_empty() && self.held.is_empty();
         if idle {
             // What others have told only here, and may die before their logs are pulled: it must not leave with this node.

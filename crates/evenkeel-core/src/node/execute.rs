@@ -46,7 +46,7 @@ pub(super) struct Held(Exited);
 impl Node {
     /// Starts documents as long as there are free slots; when there is nothing to start, asks others.
     pub(super) fn fill_slots(&mut self, out: &mut Outbox) {
-        if !self.may_act() || self.is_draining() {
+        if !self.may_act() || self.gives_away() {
             return;
         }
         let max_process = self.settings.max_process as usize;

@@ -103,6 +103,12 @@ pub enum Input {
     Cancel(BatchId),
     /// This run of a node is to give everything away and leave.
     Drain(Origin),
+    /// The disk fails: what was noted since the last sync is lost, and so are the effects that waited for it, as a
+    /// [`crate::journal::Gate`] tells. Until it works again nothing is noted, started, taken or acknowledged, and what waits
+    /// is given to others.
+    DiskFails,
+    /// The disk works again.
+    DiskWorks,
 }
 
 /// A splitmix64 generator: jitter, and choices among equals. Seeded, so that a run can be replayed.
@@ -155,6 +161,8 @@ pub struct Node {
     ahead: BTreeMap<Origin, Bundle>,
     /// How far the journal has got.
     writing: Writing,
+    /// The disk fails.
+    ailing: bool,
     pulling: BTreeMap<NodeId, Pulling>,
     /// Peers that have seen the same, and whose states differ from this node's all the same; since when.
     unlike: BTreeMap<NodeId, Micros>,
@@ -221,6 +229,7 @@ impl Node {
             bundle: Bundle::default(),
             ahead: BTreeMap::new(),
             writing: Writing::default(),
+            ailing: false,
             pulling: BTreeMap::new(),
             unlike: BTreeMap::new(),
             next_pull: 0,
@@ -281,6 +290,8 @@ impl Node {
             Input::Kept { doc, epoch } => self.kept(doc, epoch, out),
             Input::Cancel(batch) => self.cancel(batch, out),
             Input::Drain(origin) => self.ask_to_drain(origin, out),
+            Input::DiskFails => self.disk_fails(out),
+            Input::DiskWorks => self.disk_works(out),
         }
         while let Some(timer) = self.timers.pop(self.now) {
             match timer {
@@ -296,9 +307,9 @@ impl Node {
     fn receive(&mut self, from: NodeId, message: Message, out: &mut Outbox) {
         match message {
             Message::Head { head } => self.hear_head(from, head, out),
-            Message::Pull { number, generation, clock, snapshot, settling, missing } => {
+            Message::Pull { number, generation, clock, synced, snapshot, settling, missing } => {
                 self.relog_missing(&missing, out);
-                let pull = Asked { number, generation, clock, snapshot, settling };
+                let pull = Asked { number, generation, clock, synced, snapshot, settling };
                 self.answer_pull(from, pull, out);
             }
             Message::Changes { number, records, more, gap, live } => {
@@ -389,6 +400,11 @@ impl Node {
     /// Whether this node is giving everything away.
     pub fn is_draining(&self) -> bool {
         self.state.is_draining(self.me)
+    }
+
+    /// Whether this node takes and starts nothing, and gives away what waits: it is to leave, or its disk fails.
+    pub fn gives_away(&self) -> bool {
+        self.ailing || self.is_draining()
     }
 
     /// Whether this node has given everything away and left.

@@ -108,7 +108,7 @@ impl Node {
 
     /// Asks for a note, if a journal is kept.
     pub(super) fn note(&mut self, note: impl FnOnce() -> Note, out: &mut Outbox) {
-        if self.settings.journal_bytes.is_none() {
+        if self.settings.journal_bytes.is_none() || self.ailing {
             return;
         }
         let note = note();
@@ -126,7 +126,7 @@ impl Node {
 
     /// Begins a checkpoint if the journal is long, and goes on with one that has begun.
     pub(super) fn checkpoint(&mut self, out: &mut Outbox) {
-        let Some(journal_bytes) = self.settings.journal_bytes else { return };
+        let Some(journal_bytes) = self.settings.journal_bytes.filter(|_| !self.ailing) else { return };
         let long = self.writing.weight > journal_bytes.max(2 * self.writing.whole);
         if self.writing.checkpoint.is_none() && long {
             self.begin_checkpoint(out);
@@ -149,6 +149,23 @@ impl Node {
         } else {
             self.writing.checkpoint = Some(checkpoint);
         }
+    }
+
+    /// What this node learns from now on is in no journal, and would be lost with it: others are to have it.
+    pub(super) fn disk_fails(&mut self, out: &mut Outbox) {
+        self.ailing = true;
+        self.writing.checkpoint = None;
+        self.withdraw_all();
+        out.publish(self.load());
+    }
+
+    /// The journal has a hole, and says all anew.
+    pub(super) fn disk_works(&mut self, out: &mut Outbox) {
+        if std::mem::take(&mut self.ailing) && self.settings.journal_bytes.is_some() {
+            self.begin_checkpoint(out);
+            self.checkpoint(out);
+        }
+        out.publish(self.load());
     }
 
     fn begin_checkpoint(&mut self, out: &mut Outbox) {

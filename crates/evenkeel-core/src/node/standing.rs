@@ -81,7 +81,7 @@ impl Node {
             shortest: self.backlog.shortest().map(|(_, length)| length),
             longest: self.backlog.longest().map(|(_, length)| length),
             in_flight: self.in_flight(),
-            draining: self.is_draining(),
+            draining: self.gives_away(),
             head: self.log.head(self.me),
             digest: self.log.digest(),
             state: self.state.digest(),
@@ -120,7 +120,7 @@ impl Node {
         let shortest = self.backlog.shortest().map(|(_, length)| self.weigh(length));
         Standing::new(self.me.node, self.work(), self.settings.max_process, speed)
             .with_shortest(shortest)
-            .with_draining(self.is_draining())
+            .with_draining(self.gives_away())
     }
 
     pub(super) fn standings(&self) -> (Vec<Standing>, Speeds) {
@@ -147,7 +147,7 @@ impl Node {
     /// Live nodes with their static capacity, which every view agrees on: for rendezvous. Draining ones are left out,
     /// unless all drain.
     pub(super) fn electorate(&self) -> Vec<(NodeId, f64)> {
-        let me = (self.me.node, f64::from(self.settings.max_process) * self.settings.bench, self.is_draining());
+        let me = (self.me.node, f64::from(self.settings.max_process) * self.settings.bench, self.gives_away());
         let peers = self.view.live.iter().map(|(node, peer)| (*node, peer.load.static_capacity(), peer.load.draining));
         let all: Vec<_> = std::iter::once(me).chain(peers).collect();
         let staying: Vec<_> =

@@ -70,6 +70,9 @@ impl Node {
 
     /// Acknowledges what enough nodes have; where fewer live than should have it, all of them are enough.
     pub(super) fn acknowledge(&mut self, out: &mut Outbox) {
+        if self.ailing {
+            return;
+        }
         let peers = self.view.live.values().filter(|peer| !peer.load.draining).count();
         let enough = (self.settings.copies.max(1) - 1).min(peers);
         self.unacknowledged.retain(|waiting| {

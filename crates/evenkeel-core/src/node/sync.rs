@@ -66,6 +66,7 @@ pub(super) struct Asked {
     pub(super) number: u64,
     pub(super) generation: Generation,
     pub(super) clock: Arc<Clock>,
+    pub(super) synced: bool,
     pub(super) snapshot: Option<Cursor>,
     pub(super) settling: bool,
 }
@@ -221,17 +222,20 @@ impl Node {
         let clock = self.log.clock().clone();
         let settling = self.settling.is_some();
         let missing = self.membership.missing.keys().copied().collect();
-        out.send(peer, Message::Pull { number, generation: self.me.generation, clock, snapshot, settling, missing });
+        let (generation, synced) = (self.me.generation, !self.ailing);
+        out.send(peer, Message::Pull { number, generation, clock, synced, snapshot, settling, missing });
     }
 
     pub(super) fn answer_pull(&mut self, from: NodeId, pull: Asked, out: &mut Outbox) {
-        let Asked { number, generation, clock, snapshot, settling } = pull;
+        let Asked { number, generation, clock, synced, snapshot, settling } = pull;
         if self.view.live.get(&from).is_some_and(|peer| peer.generation > generation) {
             return;
         }
         let next_run = Origin { node: from, generation };
         self.relog_where(|origin| origin.node == from && *origin < next_run, out);
-        self.note_holder(from, clock.get(&self.me));
+        if synced {
+            self.note_holder(from, clock.get(&self.me));
+        }
         let answer = match snapshot {
             Some(Cursor { batch: None, .. }) => {
                 self.snapshot_part(number, Cursor { base: self.log.clock().clone(), ..Cursor::start() })

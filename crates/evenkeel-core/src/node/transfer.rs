@@ -65,7 +65,7 @@ impl Node {
         let interval = self.settings.rebalance_interval.0;
         let jitter = self.chance.below(interval / 5 + 1);
         self.timers.arm(Timer::Average, self.now + Micros(interval - interval / 10 + jitter));
-        if !self.may_act() || self.is_draining() || !self.offers.is_empty() || self.backlog.is_empty() {
+        if !self.may_act() || self.gives_away() || !self.offers.is_empty() || self.backlog.is_empty() {
             return;
         }
         let (standings, _) = self.standings();
@@ -158,7 +158,7 @@ impl Node {
     ) {
         let mut accepted = DocSet::new();
         let known = self.grants.contains_key(&(from, id));
-        if self.may_act() && !self.is_draining() && !known && self.view.live.contains_key(&from) {
+        if self.may_act() && !self.gives_away() && !known && self.view.live.contains_key(&from) {
             let (standings, _) = self.standings();
             let guard = self.guard(&standings);
             let weights: Vec<f64> = docs.iter().map(|offered| self.weigh(offered.length)).collect();
@@ -268,7 +268,7 @@ impl Node {
     pub(super) fn answer_dry(&mut self, from: NodeId, want: u32, load: Load, out: &mut Outbox) {
         self.believe(from, load);
         let free = (self.settings.max_process as usize).saturating_sub(self.slots_in_use()) as u64;
-        let spare = if self.is_draining() { self.backlog.len() } else { self.backlog.len().saturating_sub(free) };
+        let spare = if self.gives_away() { self.backlog.len() } else { self.backlog.len().saturating_sub(free) };
         let want = u64::from(want).min(spare).min(MAX_OFFERED as u64) as usize;
         let docs = if self.may_act() { self.docs_for(from, want) } else { Vec::new() };
         if docs.is_empty() {

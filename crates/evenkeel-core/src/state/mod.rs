@@ -265,6 +265,21 @@ impl State {
         documents.collect()
     }
 
+    /// The runs that gave documents of a batch this outcome: under which epoch, on which node, which documents.
+    pub fn decided(&self, batch: BatchId, outcome: Outcome) -> BTreeMap<(Epoch, NodeId), DocSet> {
+        let mut runs: BTreeMap<(Epoch, NodeIndex), DocSet> = BTreeMap::new();
+        let segments = self.batches.get(&batch).into_iter().flat_map(|batch| batch.segments.iter().enumerate());
+        for (number, segment) in segments {
+            let first = SegmentNumber(number as u32).first().0;
+            for (place, slot) in segment.iter().flat_map(|segment| segment.iter(&self.nodes).enumerate()) {
+                if slot.outcome() == Some(outcome) {
+                    runs.entry((slot.epoch, slot.node)).or_default().insert(DocNumber(first + place as u32));
+                }
+            }
+        }
+        runs.into_iter().map(|((epoch, node), docs)| ((epoch, self.nodes.id(node)), docs)).collect()
+    }
+
     /// The first document of a batch that has no outcome here, or is not known. Looks at each, whatever was counted.
     pub fn first_open(&self, batch: BatchId) -> Option<DocNumber> {
         let Some(batch) = self.batches.get(&batch) else { return Some(DocNumber(0)) };

@@ -64,6 +64,8 @@ pub(super) const KEYS: &[Key] = &[
     key!(processes.capture_max, |value| value.bytes(0..=MAX_CAPTURE)),
     key!(documents.max_payload, |value| value.bytes(1..=MAX_PAYLOAD)),
     key!(documents.copies, |value| value.integer(1..=16)),
+    key!(store.sync, |value| value.choice(&[("always", true), ("never", false)])),
+    key!(store.gather, |value| value.duration(Duration::ZERO..=SECOND)),
     key!(log.level, log_level),
     key!(log.format, |value| value.choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)])),
 ];

@@ -42,6 +42,8 @@ pub struct Config {
     pub processes: Processes,
     /// Documents and where they are kept.
     pub documents: Documents,
+    /// The disk.
+    pub store: Store,
     /// Logs.
     pub log: Log,
 }
@@ -137,6 +139,15 @@ pub struct Documents {
     pub copies: u32,
 }
 
+/// The disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Store {
+    /// Sync what is written before anything follows from it.
+    pub sync: bool,
+    /// Time for which a write waits for others that share its sync.
+    pub gather: Duration,
+}
+
 /// Form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -213,6 +224,12 @@ impl Default for Processes {
 impl Default for Documents {
     fn default() -> Self {
         Documents { max_payload: 8 << 20, copies: 2 }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Store { sync: true, gather: Duration::ZERO }
     }
 }
 

@@ -75,7 +75,7 @@ impl Backend for Daemon {
         if let Err(error) = Template::parse(&header.command) {
             return Err(Problem::new(ErrorCode::BadRequest, error.to_string()));
         }
-        self.inner.stays().await?;
+        self.inner.takes().await?;
         Ok(Submission::new(self.inner.clone(), header.command, options, None))
     }
 
@@ -127,7 +127,7 @@ impl Backend for Daemon {
         if failed.is_empty() {
             return Err(Problem::new(ErrorCode::Conflict, format!("batch {id} has no failed documents")));
         }
-        self.inner.stays().await?;
+        self.inner.takes().await?;
         let (command, options) = (description.command.clone(), description.options.clone());
         let mut upload = Submission::new(self.inner.clone(), command, options, Some(id));
         let failed: Vec<DocNumber> = failed.iter().collect();
@@ -177,7 +177,7 @@ impl Backend for Daemon {
         if let Some(holders) =
             self.inner.payloads.holders(SegmentId { batch: doc.batch, segment: doc.number.segment() })
         {
-            explanation.copies = holders;
+            explanation.copies = holders.to_vec();
         }
         // The state forgets how often an ended document was tried; its result does not.
         if let Some(result) = &explanation.result {
@@ -215,12 +215,7 @@ impl Backend for Daemon {
     }
 
     async fn ready(&self) -> Result<(), Problem> {
-        self.inner.stays().await?;
-        if let Some(trouble) = self.inner.health.trouble() {
-            return Err(Problem::new(ErrorCode::Unavailable, format!("cannot write to the data directory: {trouble}"))
-                .hint("make room, or look at the disk; documents go on, and their results to other nodes"));
-        }
-        Ok(())
+        self.inner.takes().await
     }
 
     fn events(&self) -> Arc<EventLog> {

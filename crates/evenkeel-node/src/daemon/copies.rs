@@ -121,30 +121,31 @@ impl Copies {
         self.plan.clone()
     }
 
-    /// Stores a result here and sends it to as many other nodes as are to have it. Returns it if there is none to wait for.
-    pub(super) fn keep(&mut self, record: ResultRecord, node: &Node) -> Option<Arc<ResultRecord>> {
-        self.place(Arc::new(record), node)
+    /// Stores a result here and sends it to as many other nodes as are to have it. [`Order::Copied`] tells of each.
+    pub(super) fn keep(&mut self, record: ResultRecord, node: &Node) {
+        self.place(Arc::new(record), node);
     }
 
     /// The same, for a result that nobody could take.
-    pub(super) fn again(&mut self, doc: DocId, epoch: Epoch, node: &Node) -> Option<Arc<ResultRecord>> {
-        let copying = self.under_way.remove(&(doc, epoch))?;
-        self.place(copying.record, node)
+    pub(super) fn again(&mut self, doc: DocId, epoch: Epoch, node: &Node) {
+        if let Some(copying) = self.under_way.remove(&(doc, epoch)) {
+            self.place(copying.record, node);
+        }
     }
 
-    fn place(&mut self, record: Arc<ResultRecord>, node: &Node) -> Option<Arc<ResultRecord>> {
-        let mut copying = Copying { record: record.clone(), missing: 0, asked: vec![self.plan.me], failed: Vec::new() };
-        while copying.missing + 1 < self.plan.copies && self.ask_another(&mut copying, node) {
+    fn place(&mut self, record: Arc<ResultRecord>, node: &Node) {
+        let (doc, epoch, me) = (record.doc, record.epoch, self.plan.me);
+        let mut copying = Copying { record: record.clone(), missing: 1, asked: vec![me], failed: Vec::new() };
+        while copying.missing < self.plan.copies && self.ask_another(&mut copying, node) {
             copying.missing += 1;
         }
-        // The store says what is wrong with the disk. What it did not take is no copy: somebody else must have one.
-        if self.plan.results.put(&record, &copying.asked).is_err() {
-            copying.failed.push(self.plan.me);
-            if self.ask_another(&mut copying, node) {
-                copying.missing += 1;
-            }
-        }
-        self.settle(copying)
+        let (results, orders, asked) = (self.plan.results.clone(), self.orders.clone(), copying.asked.clone());
+        tokio::spawn(async move {
+            // The store says what is wrong with the disk.
+            let success = results.put(std::slice::from_ref(&record), &asked).await.is_ok();
+            orders.send(Order::Copied { doc, epoch, to: me, success });
+        });
+        self.under_way.insert((doc, epoch), copying);
     }
 
     /// Returns the record if no copy is to be waited for. One that is nowhere is tried again: its document has not ended
@@ -152,9 +153,14 @@ impl Copies {
     fn settle(&mut self, copying: Copying) -> Option<Arc<ResultRecord>> {
         let (doc, epoch) = (copying.record.doc, copying.record.epoch);
         if copying.missing == 0 {
-            if !copying.holders().is_empty() {
-                if copying.holders().len() < self.plan.copies && !copying.failed.is_empty() {
-                    self.look_later();
+            let holders = copying.holders();
+            if !holders.is_empty() {
+                if !copying.failed.is_empty() {
+                    // It was stored here with those in mind that were asked first.
+                    self.plan.results.set_holders(doc, &holders);
+                    if holders.len() < self.plan.copies {
+                        self.look_later();
+                    }
                 }
                 return Some(copying.record);
             }
@@ -211,17 +217,17 @@ impl Copies {
         success: bool,
         node: &Node,
     ) -> Option<Arc<ResultRecord>> {
-        if !success {
+        if !success && to != self.plan.me {
             self.distrusted.insert(to, Instant::now() + DISTRUST);
         }
         let mut copying = self.under_way.remove(&(doc, epoch))?;
         if !success {
-            // It stays among those asked, so that it is not asked for the same twice.
+            // It stays among those asked, so that it is not asked for the same twice. What the own disk did not take is no
+            // copy either: somebody else must have one.
             if self.ask_another(&mut copying, node) {
                 copying.missing += 1;
             }
             copying.failed.push(to);
-            self.plan.results.set_holders(doc, &copying.holders());
         }
         copying.missing -= 1;
         self.settle(copying)

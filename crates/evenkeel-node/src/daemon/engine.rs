@@ -3,12 +3,13 @@
 //! One task owns the core. It never waits for a disk, a peer or a process: what takes time is done elsewhere and comes
 //! back as an [`Order`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::batch::Batch;
 use evenkeel_core::ids::{BatchId, DocId, Epoch, NodeId};
+use evenkeel_core::journal::{Failed, Gate};
 use evenkeel_core::outbox::{Claim, Event, Verdict};
 use evenkeel_core::units::{Length, Micros};
 use evenkeel_core::{Effect, Exited, Input, Node, Outbox};
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 
 use super::copies::Copies;
 use super::news::News;
+use super::notes::Notes;
 use super::starter::Starter;
 use super::surroundings::Surroundings;
 use crate::process::Ended;
@@ -45,6 +47,12 @@ pub(super) enum Order {
     Repaired { all: bool },
     /// Something has had too few copies for a while.
     Scarce,
+    /// All notes up to this one are on the disk.
+    Synced(u64),
+    /// The disk fails.
+    DiskFails,
+    /// It works again.
+    DiskWorks,
     /// Take a batch; the number of nodes that have it is the answer.
     Submit { batch: Batch, lengths: Vec<Length>, reply: oneshot::Sender<usize> },
     /// Answer a question about the state.
@@ -91,6 +99,11 @@ pub(super) struct Signals {
 /// The loop's own things.
 pub(super) struct Engine {
     pub(super) node: Node,
+    /// What the core wanted done when it began.
+    pub(super) out: Outbox,
+    /// What waits for the disk.
+    pub(super) gate: Gate,
+    pub(super) journal: Notes,
     pub(super) born: Instant,
     pub(super) orders: mpsc::UnboundedReceiver<Order>,
     pub(super) members: watch::Receiver<Arc<Members>>,
@@ -107,8 +120,12 @@ pub(super) struct Engine {
 impl Engine {
     /// Runs until every sender of orders is gone.
     pub(super) async fn run(mut self) {
-        let mut out = Outbox::new();
+        let mut out = std::mem::take(&mut self.out);
         let mut turn = Vec::with_capacity(TURN);
+        // What is on the disk is known before anything is started.
+        while let Ok(order) = self.orders.try_recv() {
+            self.handle(order, &mut out);
+        }
         self.step(Input::Wake, &mut out);
         loop {
             let deadline = self.node.deadline().map(|at| self.born + Duration::from_micros(at.0));
@@ -162,11 +179,10 @@ impl Engine {
             }
             Order::Repaired { all } => self.copies.repaired(all, &self.node),
             Order::Scarce => self.copies.scarce(&self.node),
-            Order::Homeless { doc, epoch } => {
-                if let Some(record) = self.copies.again(doc, epoch, &self.node) {
-                    self.kept(&record, out);
-                }
-            }
+            Order::Homeless { doc, epoch } => self.copies.again(doc, epoch, &self.node),
+            Order::Synced(through) => self.synced(through, out),
+            Order::DiskFails => self.disk_fails(out),
+            Order::DiskWorks => self.step(Input::DiskWorks, out),
             Order::Copied { doc, epoch, to, success } => {
                 if let Some(record) = self.copies.copied(doc, epoch, to, success, &self.node) {
                     self.kept(&record, out);
@@ -175,49 +191,76 @@ impl Engine {
         }
     }
 
+    /// Tells the core something, and does what it wants done, as soon as the disk lets it.
     fn step(&mut self, input: Input, out: &mut Outbox) {
-        let now = self.now();
-        self.node.step(now, input, out);
-        let mut kept = Vec::new();
-        for effect in out.drain() {
-            match effect {
-                Effect::Send { to, message } => self.network.send(to, &message),
-                Effect::Publish(load) => self.network.publish(load),
-                Effect::Start(claim) => kept.extend(self.starter.start(claim, &self.node).map(Follow::Input)),
-                Effect::Kill { doc, epoch } => kept.extend(self.starter.kill(doc, epoch).map(Follow::Input)),
-                Effect::Keep(verdict) => {
-                    let ended = self.ended.remove(&(verdict.doc, verdict.epoch));
-                    let record = record(&self.node, &verdict, ended, self.surroundings.unix_micros());
-                    if let Some(record) = self.copies.keep(record, &self.node) {
-                        kept.push(Follow::Kept(record));
-                    }
-                }
-                Effect::Discard { doc, epoch } => drop(self.ended.remove(&(doc, epoch))),
-                Effect::Acknowledge { batch, copies } => {
-                    if let Some(reply) = self.awaiting.remove(&batch) {
-                        // An error means that the client is gone; the batch is accepted all the same.
-                        let _ = reply.send(copies);
-                    }
-                }
-                // Without a journal nothing is to be kept.
-                Effect::Note { .. } | Effect::Forget { .. } => {}
-                Effect::Leave { left_behind } => drop(self.signals.leave.send_replace(Some(left_behind))),
-                Effect::Observe(event) => {
-                    match event {
-                        Event::Silent(node) => self.copies.lost(node, &self.node),
-                        Event::Joined(node) => self.copies.joined(node, &self.node),
-                        _ => {}
-                    }
-                    self.news.tell(event, &self.node);
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let now = self.now();
+            self.node.step(now, input, out);
+            self.gate.take(out, &mut self.journal);
+            self.pass(&mut inputs);
+        }
+    }
+
+    /// What waited for the disk need not wait any more.
+    fn synced(&mut self, through: u64, out: &mut Outbox) {
+        self.gate.synced(through);
+        let mut inputs = VecDeque::new();
+        self.pass(&mut inputs);
+        for input in inputs {
+            self.step(input, out);
+        }
+    }
+
+    /// What waited for the disk is lost with what was to be written.
+    fn disk_fails(&mut self, out: &mut Outbox) {
+        let Failed { effects, inputs, unacknowledged } = self.gate.fail();
+        // Their clients hear that this node cannot say whether they are safe.
+        unacknowledged.iter().for_each(|batch| drop(self.awaiting.remove(batch)));
+        self.step(Input::DiskFails, out);
+        let more: Vec<Input> = effects.into_iter().filter_map(|effect| self.perform(effect)).collect();
+        for input in inputs.into_iter().chain(more) {
+            self.step(input, out);
+        }
+    }
+
+    /// Does what need not wait for the disk. What the core is to be told of that is added to the inputs.
+    fn pass(&mut self, inputs: &mut VecDeque<Input>) {
+        while let Some(effect) = self.gate.pass() {
+            inputs.extend(self.perform(effect));
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::Send { to, message } => self.network.send(to, &message),
+            Effect::Publish(load) => self.network.publish(load),
+            Effect::Start(claim) => return self.starter.start(claim, &self.node),
+            Effect::Kill { doc, epoch } => return self.starter.kill(doc, epoch),
+            Effect::Keep(verdict) => {
+                let ended = self.ended.remove(&(verdict.doc, verdict.epoch));
+                let record = record(&self.node, &verdict, ended, self.surroundings.unix_micros());
+                self.copies.keep(record, &self.node);
+            }
+            Effect::Discard { doc, epoch } => drop(self.ended.remove(&(doc, epoch))),
+            Effect::Acknowledge { batch, copies } => {
+                if let Some(reply) = self.awaiting.remove(&batch) {
+                    // An error means that the client is gone; the batch is accepted all the same.
+                    let _ = reply.send(copies);
                 }
             }
-        }
-        for follow in kept {
-            match follow {
-                Follow::Input(input) => self.step(input, out),
-                Follow::Kept(record) => self.kept(&record, out),
+            Effect::Leave { left_behind } => drop(self.signals.leave.send_replace(Some(left_behind))),
+            Effect::Note { .. } | Effect::Forget { .. } => unreachable!("the gate gives these to the journal"),
+            Effect::Observe(event) => {
+                match event {
+                    Event::Silent(node) => self.copies.lost(node, &self.node),
+                    Event::Joined(node) => self.copies.joined(node, &self.node),
+                    _ => {}
+                }
+                self.news.tell(event, &self.node);
             }
         }
+        None
     }
 
     fn kept(&mut self, record: &Arc<ResultRecord>, out: &mut Outbox) {
@@ -227,12 +270,6 @@ impl Engine {
         }
         self.step(Input::Kept { doc: record.doc, epoch: record.epoch }, out);
     }
-}
-
-/// What an effect leads to at once.
-enum Follow {
-    Input(Input),
-    Kept(Arc<ResultRecord>),
 }
 
 /// The result that goes with a verdict, at this time.

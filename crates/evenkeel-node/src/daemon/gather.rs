@@ -5,7 +5,7 @@ use std::sync::Arc;
 use evenkeel_core::Node;
 use evenkeel_core::change::Outcome;
 use evenkeel_core::docset::DocSet;
-use evenkeel_core::ids::{BatchId, DocId, NodeId};
+use evenkeel_core::ids::{BatchId, DocId, Epoch, NodeId};
 use evenkeel_net::records::ResultRecord;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
@@ -21,11 +21,23 @@ const AHEAD: usize = 256;
 /// How often results that should be there are looked for before they are given up.
 const TRIES: u32 = 20;
 
+/// Tries after which the result of another run of a document will do: the right one is lost.
+const STRICT_TRIES: u32 = 2;
+
 /// Which results are to be had, and whether more will come.
 struct Extent {
+    /// The run that decided each document: two nodes may have run one, and each has its own result of it.
+    decided: Vec<((Epoch, NodeId), DocSet)>,
     ended: DocSet,
     complete: bool,
     sources: Vec<NodeId>,
+}
+
+impl Extent {
+    fn decided(&self, record: &ResultRecord) -> bool {
+        let run = (record.epoch, record.node);
+        self.decided.iter().any(|(decided, docs)| *decided == run && docs.contains(record.doc.number))
+    }
 }
 
 /// Streams the results of a batch; with `follow` until every document has its outcome.
@@ -47,22 +59,23 @@ async fn gather(
     out: &mpsc::Sender<Result<ResultRecord, Problem>>,
 ) -> Result<(), Problem> {
     let mut changed = inner.changed.clone();
-    let mut delivered = DocSet::new();
+    let mut delivery = Delivery { out: out.clone(), batch, missing: DocSet::new(), delivered: DocSet::new() };
     let mut failures = 0;
     loop {
         changed.mark_unchanged();
         let extent = inner.ask(move |node| extent(node, batch, wanted.failed)).await?;
         let Some(extent) = extent else { return Err(Problem::no_such_batch(batch)) };
-        let mut missing = DocSet(extent.ended.0 - &delivered.0);
-        for source in extent.sources {
-            if missing.is_empty() {
+        delivery.missing = DocSet(&extent.ended.0 - &delivery.delivered.0);
+        let fits = |record: &ResultRecord| failures >= STRICT_TRIES || extent.decided(record);
+        for source in &extent.sources {
+            if delivery.missing.is_empty() {
                 break;
             }
-            if !collect(inner, source, batch, &mut missing, &mut delivered, out).await {
+            if !collect(inner, *source, &mut delivery, fits).await {
                 return Ok(());
             }
         }
-        if missing.is_empty() {
+        if delivery.missing.is_empty() {
             failures = 0;
             if extent.complete || !wanted.follow {
                 return Ok(());
@@ -70,7 +83,7 @@ async fn gather(
         } else {
             failures += 1;
             if failures > TRIES || !wanted.follow && failures > 3 {
-                let message = format!("the results of {} documents are on no live node", missing.len());
+                let message = format!("the results of {} documents are on no live node", delivery.missing.len());
                 return Err(
                     Problem::new(ErrorCode::Unavailable, message).hint("try again when the lost nodes are back")
                 );
@@ -90,43 +103,55 @@ async fn gather(
 fn extent(node: &Node, batch: BatchId, failed_only: bool) -> Option<Extent> {
     let state = node.state();
     let known = state.batch(batch)?;
-    let mut ended = state.ended(batch, Outcome::Failed);
+    let mut decided: Vec<_> = state.decided(batch, Outcome::Failed).into_iter().collect();
     if !failed_only {
-        ended.0 |= state.ended(batch, Outcome::Done).0;
+        decided.extend(state.decided(batch, Outcome::Done));
     }
+    let ended = decided.iter().fold(DocSet::new(), |ended, (_, docs)| DocSet(ended.0 | &docs.0));
     let sources = std::iter::once(node.me().node).chain(node.view().live.keys().copied()).collect();
-    Some(Extent { ended, complete: known.is_finished(), sources })
+    Some(Extent { decided, ended, complete: known.is_finished(), sources })
 }
 
-/// Delivers what one node holds of what is missing. False if the reader is gone.
+/// What has been delivered, and what has not.
+struct Delivery {
+    out: mpsc::Sender<Result<ResultRecord, Problem>>,
+    batch: BatchId,
+    missing: DocSet,
+    delivered: DocSet,
+}
+
+impl Delivery {
+    /// Delivers a result that is missing. False if the reader is gone.
+    async fn deliver(&mut self, record: ResultRecord) -> bool {
+        let number = record.doc.number;
+        let wanted = record.doc.batch == self.batch && self.missing.remove(number);
+        !wanted || !self.delivered.insert(number) || self.out.send(Ok(record)).await.is_ok()
+    }
+}
+
+/// Delivers what one node holds of what is missing, if it fits. False if the reader is gone.
 async fn collect(
     inner: &Arc<Inner>,
     source: NodeId,
-    batch: BatchId,
-    missing: &mut DocSet,
-    delivered: &mut DocSet,
-    out: &mpsc::Sender<Result<ResultRecord, Problem>>,
+    delivery: &mut Delivery,
+    fits: impl Fn(&ResultRecord) -> bool,
 ) -> bool {
+    let batch = delivery.batch;
     if source == inner.me.node {
-        let held = DocSet(inner.results.of_batch(batch).0 & &missing.0);
+        let held = DocSet(inner.results.of_batch(batch).0 & &delivery.missing.0);
         for number in held.iter() {
             let Ok(Some(record)) = inner.results.get(DocId { batch, number }) else { continue };
-            if missing.remove(number) && delivered.insert(number) && out.send(Ok(record)).await.is_err() {
+            if fits(&record) && !delivery.deliver(record).await {
                 return false;
             }
         }
         return true;
     }
-    let mut results = inner.network.get_results(source, batch, missing.clone());
+    let mut results = inner.network.get_results(source, batch, delivery.missing.clone());
     while let Some(result) = results.recv().await {
         match result {
             Ok(record) => {
-                let number = record.doc.number;
-                if record.doc.batch == batch
-                    && missing.remove(number)
-                    && delivered.insert(number)
-                    && out.send(Ok(record)).await.is_err()
-                {
+                if fits(&record) && !delivery.deliver(record).await {
                     return false;
                 }
             }

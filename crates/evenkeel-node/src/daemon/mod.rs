@@ -1,11 +1,14 @@
 //! The daemon: one node, whole. Starts the network, the executor, the stores and the loop, and stops them again.
 
+mod acquaintances;
 mod backend;
 mod copies;
+mod disk;
 mod engine;
 mod gather;
 mod home;
 mod news;
+mod notes;
 mod repair;
 mod service;
 mod starter;
@@ -25,9 +28,12 @@ use std::time::Duration;
 use anyhow::Context;
 use evenkeel_core::batch::BatchOptions;
 use evenkeel_core::ids::{BatchId, Generation, Origin};
-use evenkeel_core::{Input, Node};
+use evenkeel_core::journal::Gate;
+use evenkeel_core::message::{Message, Reason};
+use evenkeel_core::settings::Settings;
+use evenkeel_core::{Input, Node, Outbox};
 use evenkeel_net::records::ResultRecord;
-use evenkeel_net::{Keyring, Members, Network, NetworkConfig, NodeKey};
+use evenkeel_net::{Keyring, Members, Network, NetworkConfig};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -39,11 +45,13 @@ use crate::api::types::{ErrorCode, Problem};
 use crate::api::{ApiSettings, EventLog, Token};
 use crate::config::Config;
 use crate::process::{self, Execute};
-use crate::store::{Health, Payloads, Results};
+use crate::store::{Payloads, Results, Store, StoreOptions};
 use copies::Copies;
+use disk::Disk;
 use engine::{Engine, Orders, Signals};
 use home::Home;
 use news::{Figures, News};
+use notes::Notes;
 use repair::{Occasion, Plan};
 use service::Peers;
 use starter::Starter;
@@ -58,6 +66,9 @@ const REPAIR_PATIENCE: Duration = Duration::from_secs(60);
 /// Time after which a leaving node asks again whom it could not give the only copy of something.
 const REPAIR_PAUSE: Duration = Duration::from_secs(1);
 
+/// Bytes of notes after which a journal is written anew, shorter. All of it is read at the next start.
+const JOURNAL_BYTES: usize = 32 << 20;
+
 /// What a daemon is started with.
 #[derive(Debug)]
 pub struct Options {
@@ -69,7 +80,7 @@ pub struct Options {
     pub token: Option<Token>,
     /// Serve the HTTP API.
     pub http: bool,
-    /// Keep the node's key in its data directory, so that it is the same node after a restart.
+    /// Keep the node's key and its journal in its data directory, so that it is the same node after a restart.
     pub keep_identity: bool,
     /// Send every result whose outcome this node writes.
     pub outcomes: Option<mpsc::UnboundedSender<ResultRecord>>,
@@ -85,7 +96,7 @@ pub struct Inner {
     network: Network,
     payloads: Arc<Payloads>,
     results: Arc<Results>,
-    health: Arc<Health>,
+    store: Store,
     executor: Arc<dyn Execute>,
     surroundings: Arc<dyn Surroundings>,
     plan: Plan,
@@ -113,8 +124,12 @@ impl Inner {
         self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Refuses what a node that leaves does not take any more.
-    async fn stays(&self) -> Result<(), Problem> {
+    /// Refuses what a node that leaves, or whose disk fails, does not take.
+    async fn takes(&self) -> Result<(), Problem> {
+        if let Some(trouble) = self.store.health().trouble() {
+            return Err(Problem::new(ErrorCode::Unavailable, format!("cannot write to the data directory: {trouble}"))
+                .hint("submit to another node, make room, or look at the disk"));
+        }
         if self.ask(Node::is_draining).await? {
             return Err(Problem::new(ErrorCode::Unavailable, "this node is draining").hint("ask another node"));
         }
@@ -144,6 +159,7 @@ pub struct Daemon {
 #[derive(Default)]
 struct Tasks {
     engine: Option<JoinHandle<()>>,
+    acquaintances: Option<JoinHandle<()>>,
     http: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     home: Option<Home>,
 }
@@ -166,17 +182,24 @@ impl Daemon {
         let Options { config, keyring, token, http, keep_identity, outcomes, guardian } = options;
         let data_dir = config.node.data_dir_or_default();
         let home = Home::take(data_dir.clone()).await?;
-        let key_file = data_dir.join("node.key");
-        // Without a seed there is nobody to catch up with: whoever comes, comes by himself.
-        let returning = keep_identity && key_file.exists();
-        let key = if keep_identity { NodeKey::load_or_create(&key_file)? } else { NodeKey::generate()? };
+        let (order_sender, order_receiver) = mpsc::unbounded_channel();
+        let orders = Orders(order_sender);
+        let options = StoreOptions {
+            // What lives once is not read again.
+            sync: keep_identity && config.store.sync,
+            gather: config.store.gather,
+            inline: surroundings.writes_inline(),
+        };
+        let watcher = Arc::new(notes::ToLoop(orders.clone()));
+        let disk = if keep_identity {
+            disk::open(&data_dir, options, watcher).await?
+        } else {
+            disk::create(&data_dir, options, watcher).await?
+        };
+        let Disk { key, store, payloads, results, notes, returning } = disk;
         let now = surroundings.unix_micros() / 1000;
         let generation = if keep_identity { home.generation(now)? } else { Generation(now) };
         let me = Origin { node: key.node_id(), generation };
-        let store = || format!("cannot write to the data directory {}", data_dir.display());
-        let health = Arc::new(Health::default());
-        let payloads = Arc::new(Payloads::create(&data_dir, health.clone()).with_context(store)?);
-        let results = Arc::new(Results::create(&data_dir, health.clone()).with_context(store)?);
         let name = config.node.name_or_host();
 
         let listener = match http {
@@ -185,8 +208,6 @@ impl Daemon {
         };
         let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
 
-        let (order_sender, order_receiver) = mpsc::unbounded_channel();
-        let orders = Orders(order_sender);
         let service =
             Peers { me: me.node, orders: orders.clone(), payloads: payloads.clone(), results: results.clone() };
         let mut net = NetworkConfig::new(name.clone(), key, generation);
@@ -194,6 +215,9 @@ impl Daemon {
         net.listen = config.network.listen;
         net.advertise = config.network.advertise;
         net.seeds = config.network.seeds.clone();
+        if keep_identity {
+            net.seeds.extend(acquaintances::remembered(&store));
+        }
         net.http = http_address.map(|address| address.to_string());
         net.gossip_interval = config.gossip.interval;
         net.detection = config.gossip.detection;
@@ -214,7 +238,22 @@ impl Daemon {
         let figures: Arc<Mutex<Figures>> = Arc::default();
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
-        let node = Node::new(me, config.core_settings(), returning, u64::from_le_bytes(seed));
+        let seed = u64::from_le_bytes(seed);
+        let settings = Settings { journal_bytes: keep_identity.then_some(JOURNAL_BYTES), ..config.core_settings() };
+        let mut out = Outbox::new();
+        let next_note = notes.last().map_or(0, |(number, _)| number + 1);
+        // One without notes may have been in a cluster all the same, and been given something that it did not live to note.
+        let node = if notes.is_empty() {
+            Node::new(me, settings, returning, seed)
+        } else {
+            Node::recover(me, settings, seed, notes, &mut out)
+        };
+        let ends = disk::untold_ends(&node, &results);
+        if !ends.is_empty() {
+            tracing::info!("results are on the disk whose documents had not ended for this node");
+            let message = Message::Ahead { generation, reason: Reason::Result, changes: ends };
+            orders.input(Input::Received { from: me.node, message });
+        }
         let (changed_sender, changed) = watch::channel(0);
         let (leave_sender, leave) = watch::channel(None);
         let (lag_sender, lag) = watch::channel(Duration::ZERO);
@@ -223,6 +262,9 @@ impl Daemon {
             starter: Starter::new(executor.clone(), network.clone(), payloads.clone(), orders.clone()),
             copies: Copies::new(&node, copies, network.clone(), payloads.clone(), results.clone(), orders.clone()),
             node,
+            out,
+            gate: Gate::new(next_note),
+            journal: Notes(store.clone()),
             born: Instant::now(),
             orders: order_receiver,
             members: network.members(),
@@ -235,6 +277,7 @@ impl Daemon {
         };
         let plan = engine.copies.plan();
         let engine = tokio::spawn(engine.run());
+        let acquaintances = keep_identity.then(|| tokio::spawn(acquaintances::note(store.clone(), network.members())));
 
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let oneself = Oneself { name, version, address: network.advertised_addr(), http: http_address };
@@ -245,7 +288,7 @@ impl Daemon {
             network,
             payloads,
             results,
-            health,
+            store,
             executor,
             surroundings,
             plan,
@@ -262,7 +305,7 @@ impl Daemon {
             data_dir,
         });
         let daemon = Daemon { inner, tasks: Arc::default() };
-        *daemon.tasks() = Tasks { engine: Some(engine), http: None, home: Some(home) };
+        *daemon.tasks() = Tasks { engine: Some(engine), acquaintances, http: None, home: Some(home) };
         if let Some(listener) = listener {
             daemon.serve(listener, &config, token);
         }
@@ -383,10 +426,13 @@ impl Daemon {
 
     /// Stops at once: ends the loop, kills processes, tells the others, ends all other tasks.
     pub async fn stop(&self) {
-        let (http, engine) = {
+        let (http, engine, acquaintances) = {
             let mut tasks = self.tasks();
-            (tasks.http.take(), tasks.engine.take())
+            (tasks.http.take(), tasks.engine.take(), tasks.acquaintances.take())
         };
+        if let Some(acquaintances) = acquaintances {
+            acquaintances.abort();
+        }
         // Before the processes: killed by their own node, they have not failed. Their heirs will run these documents.
         if let Some(engine) = engine {
             engine.abort();
@@ -398,6 +444,7 @@ impl Daemon {
             let _ = task.await;
         }
         self.inner.network.shutdown().await;
+        self.inner.store.clone().close().await;
         // Last: the next node here must find nothing of this one at work.
         self.tasks().home = None;
     }

@@ -70,9 +70,9 @@ impl Plan {
     pub(super) fn strike(&self, gone: NodeId) {
         let others =
             |holders: &[NodeId]| -> Vec<NodeId> { holders.iter().copied().filter(|holder| *holder != gone).collect() };
-        for (segment, holders) in self.payloads.entrusted() {
+        for (segment, holders) in self.payloads.entrusted_segments() {
             if holders.contains(&gone) {
-                self.payloads.set_holders(segment, others(&holders));
+                self.payloads.set_holders(segment, &others(&holders));
             }
         }
         for (doc, holders) in self.results.held_by(|holders| holders.contains(&gone)) {
@@ -102,7 +102,7 @@ impl Plan {
                 candidates.filter(|heir| stays(heir) && !holders.contains(heir)).take(HEIRS).collect();
             (!heirs.is_empty()).then(|| Places { staying: staying(holders), heirs })
         };
-        let entrusted = self.payloads.entrusted().into_iter().filter(|(_, holders)| lacks(holders));
+        let entrusted = self.payloads.entrusted_segments().into_iter().filter(|(_, holders)| lacks(holders));
         let payloads = entrusted.filter_map(|(segment, holders)| Some((segment, places(segment, &holders)?))).collect();
         let mut results: BTreeMap<Places, Vec<DocId>> = BTreeMap::new();
         for (doc, holders) in self.results.held_by(lacks) {
@@ -157,7 +157,7 @@ impl Repair {
             let holders = places.with(*heir);
             match self.plan.network.put_payloads(*heir, segment, &holders, &found).await {
                 Ok(()) => {
-                    self.plan.payloads.set_holders(segment, holders);
+                    self.plan.payloads.set_holders(segment, &holders);
                     return true;
                 }
                 Err(error) => self.complain(&error),

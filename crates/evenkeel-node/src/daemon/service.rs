@@ -39,7 +39,7 @@ impl Service for Peers {
     ) -> Result<(), Refusal> {
         let bytes = SegmentBytes::from_payloads(segment, &payloads);
         let bytes = bytes.ok_or_else(|| Refusal("the payloads are not those of consecutive documents".to_owned()))?;
-        self.payloads.put(segment, &bytes, Some(holders)).map_err(unwritable)
+        self.payloads.put(segment, bytes, &holders).await.map_err(unwritable)
     }
 
     async fn get_payloads(&self, _from: NodeId, segment: SegmentId) -> Result<Option<Vec<Payload>>, Refusal> {
@@ -48,9 +48,9 @@ impl Service for Peers {
 
     /// Stores results, and lets the core know of the outcomes ahead of the sender's log.
     async fn put_results(&self, from: NodeId, header: PutResults, results: Vec<ResultRecord>) -> Result<(), Refusal> {
+        self.results.put(&results, &[from, self.me]).await.map_err(unwritable)?;
         let mut ended: BTreeMap<(BatchId, Epoch, NodeId, Outcome), DocSet> = BTreeMap::new();
         for record in &results {
-            self.results.put(record, &[from, self.me]).map_err(unwritable)?;
             let key = (record.doc.batch, record.epoch, record.node, record.outcome);
             ended.entry(key).or_default().insert(record.doc.number);
         }

@@ -165,7 +165,7 @@ async fn fetch(
                     tracing::warn!(from = %candidate, batch = %segment.batch, "a segment of payloads that is not whole");
                     continue;
                 };
-                match payloads.put(segment, &bytes, None) {
+                match payloads.put_fetched(segment, &bytes) {
                     Ok(()) => return true,
                     // The store has said so.
                     Err(_) => return false,

@@ -23,6 +23,12 @@ pub trait Surroundings: Send + Sync {
     /// Starts what runs the node's documents.
     fn executor(&self, settings: process::Settings, on_end: OnEnd) -> Result<Arc<dyn Execute>, process::StartError>;
 
+    /// Whether the store is to be written where that is asked for, instead of by a thread of its own, whose pace nobody can
+    /// repeat.
+    fn writes_inline(&self) -> bool {
+        false
+    }
+
     /// Microseconds since 1970, by the clock that people look at. It may go back.
     fn unix_micros(&self) -> u64;
 }

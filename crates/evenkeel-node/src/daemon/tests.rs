@@ -37,8 +37,9 @@ impl Side {
         let directory = tempfile::tempdir().unwrap();
         let key = NodeKey::generate().unwrap();
         let me = Origin { node: key.node_id(), generation: Generation(1) };
-        let payloads = Arc::new(Payloads::create(directory.path(), Arc::default()).unwrap());
-        let results = Arc::new(Results::create(directory.path(), Arc::default()).unwrap());
+        let store = crate::store::tests::open(directory.path());
+        let payloads = Arc::new(Payloads::open(&store, directory.path()).unwrap());
+        let results = Arc::new(Results::open(&store).unwrap());
         let (sender, received) = mpsc::unbounded_channel();
         let orders = Orders(sender);
         let service =

@@ -122,7 +122,11 @@ impl Upload for Submission {
         let id = batch.id;
         let (reply, acknowledged) = oneshot::channel();
         inner.orders.send(Order::Submit { batch: Batch { documents, ..batch }, lengths, reply });
-        let known = acknowledged.await.map_err(|_| Problem::new(ErrorCode::Unavailable, "this node is stopping"))?;
+        let known = acknowledged.await.map_err(|_| {
+            let message = format!("this node is stopping, or its disk fails: it cannot say whether batch {id} is safe");
+            Problem::new(ErrorCode::Unavailable, message)
+                .hint("ask another node for its status; if none knows it, submit it to another")
+        })?;
         let copies = copies.min(known);
         let warning = (copies < inner.copies).then(|| {
             format!("stored on {copies} of {} nodes: no more are live; losing them loses the batch", inner.copies)
@@ -143,7 +147,7 @@ async fn place(inner: Arc<Inner>, id: SegmentId, bytes: SegmentBytes) -> Result<
     while place < holders.len() {
         let holder = holders[place];
         let failure = if holder == inner.me.node {
-            inner.payloads.put(id, &bytes, Some(holders.clone())).err().map(|error| error.to_string())
+            inner.payloads.put(id, bytes.clone(), &holders).await.err().map(|error| error.to_string())
         } else {
             inner.network.put_payloads(holder, id, &holders, &payloads).await.err().map(|error| error.to_string())
         };
@@ -164,7 +168,7 @@ async fn place(inner: Arc<Inner>, id: SegmentId, bytes: SegmentBytes) -> Result<
     }
     // It was stored here with those in mind that were to have it, and not all of them took it.
     if holders.contains(&inner.me.node) {
-        inner.payloads.set_holders(id, holders);
+        inner.payloads.set_holders(id, &holders);
     }
     if stored == 0 {
         let message = "no node could store the payloads";

@@ -1,182 +1,315 @@
-//! Payloads, by segment.
+//! Payloads, by segment: those entrusted to this node in the store, in blocks, and those that it fetched beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use evenkeel_core::ids::{DocId, DocNumber, NodeId, SEGMENT_DOCUMENTS};
+use evenkeel_core::ids::{BatchId, DocId, NodeId, SEGMENT_DOCUMENTS, SegmentNumber};
 use evenkeel_net::records::{Payload, SegmentId};
 
-use super::Health;
-use super::spool::{Extent, Spool};
+use super::fetched::Fetched;
+use super::lists::{self, ListId};
+use super::results::of;
+use super::tables::{self, Place};
+use super::{OpenError, SegmentBytes, Store, checked, nothing};
 
-/// Payloads of one segment, one after the other.
-#[derive(Debug, Clone, Default)]
-pub struct SegmentBytes {
-    bytes: Vec<u8>,
-    ends: Vec<u32>,
-}
+/// Bytes of a block: a document is read by unpacking one or two of them.
+const BLOCK: usize = 64 << 10;
 
-impl SegmentBytes {
-    /// Adds the next document's payload. False, and nothing is added, if the segment would grow beyond 4 GiB.
-    pub fn push(&mut self, payload: &[u8]) -> bool {
-        let Ok(end) = u32::try_from(self.bytes.len() + payload.len()) else { return false };
-        self.bytes.extend_from_slice(payload);
-        self.ends.push(end);
-        true
-    }
-
-    /// Number of documents.
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    /// The payloads, as they travel.
-    pub fn to_payloads(&self, segment: SegmentId) -> Vec<Payload> {
-        split(segment, &Bytes::copy_from_slice(&self.bytes), &self.ends)
-    }
-
-    /// From payloads as they travel, if they are those of consecutive documents from the segment's first.
-    pub fn from_payloads(segment: SegmentId, payloads: &[Payload]) -> Option<SegmentBytes> {
-        let mut all = SegmentBytes::default();
-        for (number, payload) in (segment.segment.first().0..).zip(payloads) {
-            if payload.number != DocNumber(number) || !all.push(&payload.bytes) {
-                return None;
-            }
-        }
-        Some(all)
-    }
-}
-
-fn split(segment: SegmentId, bytes: &Bytes, ends: &[u32]) -> Vec<Payload> {
-    let starts = std::iter::once(&0).chain(ends);
-    let numbers = segment.segment.first().0..;
-    let parts = numbers.zip(starts.zip(ends));
-    let payload = |(number, (start, end)): (u32, (&u32, &u32))| Payload {
-        number: DocNumber(number),
-        bytes: bytes.slice(*start as usize..*end as usize),
-    };
-    parts.map(payload).collect()
-}
-
-#[derive(Debug)]
-struct Held {
-    extent: Extent,
-    ends: Box<[u32]>,
-    /// The nodes that are to have a copy; `None` for one that was fetched to be run from.
-    holders: Option<Vec<NodeId>>,
-}
+/// Bytes of unpacked blocks that are kept in memory: documents that lie together are often read together.
+const UNPACKED: usize = 8 << 20;
 
 /// The payloads that this node holds: copies entrusted to it, and segments that it fetched to run documents from.
 #[derive(Debug)]
 pub struct Payloads {
-    spool: Spool,
-    health: Arc<Health>,
-    held: Mutex<BTreeMap<SegmentId, Held>>,
+    store: Store,
+    /// Segments entrusted to this node, and who is to have them.
+    entrusted: Arc<Mutex<BTreeMap<SegmentId, ListId>>>,
+    fetched: Fetched,
+    unpacked: Mutex<Unpacked>,
 }
 
 impl Payloads {
-    /// None yet; they will be in this directory. `health` is told of every write.
-    pub fn create(directory: &Path, health: Arc<Health>) -> io::Result<Payloads> {
-        Ok(Payloads::in_spool(Spool::create(directory)?, health))
+    /// Those in this store. What is fetched will be in this directory.
+    ///
+    /// # Errors
+    /// If they cannot be read, or the directory cannot be written to.
+    pub fn open(store: &Store, directory: &Path) -> Result<Payloads, OpenError> {
+        let mut entrusted = BTreeMap::new();
+        lists::read(store, tables::SEGMENT_HOLDERS, |(batch, segment), list| {
+            entrusted.insert(SegmentId { batch: BatchId(batch), segment: SegmentNumber(segment) }, list);
+        })?;
+        let fetched =
+            Fetched::create(directory).map_err(|source| OpenError::Io { path: directory.to_owned(), source })?;
+        let entrusted = Arc::new(Mutex::new(entrusted));
+        Ok(Payloads { store: store.clone(), entrusted, fetched, unpacked: Mutex::default() })
     }
 
-    /// None yet; they will be in this spool.
-    pub(crate) fn in_spool(spool: Spool, health: Arc<Health>) -> Payloads {
-        Payloads { spool, health, held: Mutex::default() }
+    /// Keeps a segment that was fetched to be run from, if it is not here yet.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn put_fetched(&self, segment: SegmentId, bytes: &SegmentBytes) -> io::Result<()> {
+        if self.entrusted().contains_key(&segment) { Ok(()) } else { self.fetched.put(segment, bytes) }
     }
 
-    /// Holds a segment. `holders`: the nodes that are to have a copy, `None` if this is only fetched.
-    pub fn put(&self, segment: SegmentId, bytes: &SegmentBytes, holders: Option<Vec<NodeId>>) -> io::Result<()> {
-        if let Some(held) = self.held().get_mut(&segment) {
-            if holders.is_some() {
-                held.holders = holders;
+    /// Holds a segment that is entrusted to this node and to these others; returns once it is synced.
+    ///
+    /// # Errors
+    /// If it cannot be written. It is not held then, unless it was before.
+    pub async fn put(&self, segment: SegmentId, bytes: SegmentBytes, holders: &[NodeId]) -> io::Result<()> {
+        let list = (self.store.0.lists.id(holders), holders.to_vec());
+        let entrusted = self.entrusted.clone();
+        let size = bytes.bytes().len() + 4 * bytes.len();
+        let new = !self.entrusted().contains_key(&segment);
+        let change = move |transaction: &redb::WriteTransaction| {
+            if new {
+                write(transaction, segment, &bytes)?;
             }
-            return Ok(());
-        }
-        let extent = self.health.note(self.spool.append(&bytes.bytes))?;
-        self.held().insert(segment, Held { extent, ends: bytes.ends.as_slice().into(), holders });
-        Ok(())
+            lists::write(transaction, tables::SEGMENT_HOLDERS, [place(segment)], (list.0, &list.1))?;
+            let then = move || {
+                lock(&entrusted).insert(segment, list.0);
+            };
+            Ok(Box::new(then) as super::Then)
+        };
+        self.store.write(size, change).await
     }
 
     /// All payloads of a segment; `None` if it is not held here.
+    ///
+    /// # Errors
+    /// If the disk cannot be read. What is damaged is not held.
     pub fn get(&self, segment: SegmentId) -> io::Result<Option<Vec<Payload>>> {
-        let Some((extent, ends)) = self.held().get(&segment).map(|held| (held.extent, held.ends.clone())) else {
-            return Ok(None);
-        };
-        Ok(Some(split(segment, &self.spool.read(extent)?, &ends)))
+        if self.entrusted().contains_key(&segment)
+            && let Some(bytes) = self.read(segment)?
+        {
+            return Ok(Some(bytes.to_payloads(segment)));
+        }
+        Ok(self.fetched.get(segment)?.map(|bytes| bytes.to_payloads(segment)))
     }
 
     /// One document's payload; `None` if its segment is not held here.
+    ///
+    /// # Errors
+    /// If the disk cannot be read. What is damaged is not held.
     pub fn document(&self, doc: DocId) -> io::Result<Option<Bytes>> {
         let segment = SegmentId { batch: doc.batch, segment: doc.number.segment() };
-        let place = (doc.number.0 % SEGMENT_DOCUMENTS) as usize;
-        let extent = {
-            let held = self.held();
-            let Some(held) = held.get(&segment) else { return Ok(None) };
-            let Some(end) = held.ends.get(place) else { return Ok(None) };
-            let start = if place == 0 { 0 } else { held.ends[place - 1] };
-            held.extent.part(start, *end)
-        };
-        self.spool.read(extent).map(Some)
+        let at = (doc.number.0 % SEGMENT_DOCUMENTS) as usize;
+        if self.entrusted().contains_key(&segment) {
+            let Some(ends) = self.ends(segment)? else { return self.fetched.document(segment, at) };
+            let Some(end) = ends.get(at) else { return Ok(None) };
+            let start = if at == 0 { 0 } else { ends[at - 1] };
+            if let Some(bytes) = self.bytes(segment, start as usize, *end as usize)? {
+                return Ok(Some(bytes));
+            }
+        }
+        self.fetched.document(segment, at)
     }
 
     /// Segments whose copies are entrusted to this node, with all that are to have one.
-    pub fn entrusted(&self) -> Vec<(SegmentId, Vec<NodeId>)> {
-        let held = self.held();
-        held.iter().filter_map(|(segment, held)| Some((*segment, held.holders.clone()?))).collect()
+    pub fn entrusted_segments(&self) -> Vec<(SegmentId, Arc<[NodeId]>)> {
+        self.entrusted().iter().map(|(segment, list)| (*segment, self.store.0.lists.nodes(*list))).collect()
     }
 
     /// The nodes that are to have a copy of a segment, if it is entrusted to this one.
-    pub fn holders(&self, segment: SegmentId) -> Option<Vec<NodeId>> {
-        self.held().get(&segment)?.holders.clone()
+    pub fn holders(&self, segment: SegmentId) -> Option<Arc<[NodeId]>> {
+        self.entrusted().get(&segment).map(|list| self.store.0.lists.nodes(*list))
     }
 
     /// Notes that these nodes are to have a segment from now on.
-    pub fn set_holders(&self, segment: SegmentId, holders: Vec<NodeId>) {
-        if let Some(held) = self.held().get_mut(&segment) {
-            held.holders = Some(holders);
+    pub fn set_holders(&self, segment: SegmentId, holders: &[NodeId]) {
+        let list = (self.store.0.lists.id(holders), holders.to_vec());
+        match self.entrusted().get_mut(&segment) {
+            Some(known) => *known = list.0,
+            None => return,
         }
+        self.store.write_soon(64, move |transaction| {
+            lists::write(transaction, tables::SEGMENT_HOLDERS, [place(segment)], (list.0, &list.1))?;
+            Ok(nothing())
+        });
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<SegmentId, Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Drops all payloads of a batch.
+    ///
+    /// # Errors
+    /// If that cannot be written; they are no longer held all the same.
+    pub async fn remove_batch(&self, batch: BatchId) -> io::Result<()> {
+        self.entrusted().retain(|segment, _| segment.batch != batch);
+        self.fetched.remove_batch(batch);
+        self.unpacked().remove(|segment| segment.batch == batch);
+        let change = move |transaction: &redb::WriteTransaction| {
+            let blocks = (batch.0, 0, 0)..=(batch.0, u32::MAX, u32::MAX);
+            transaction.open_table(tables::BLOCKS)?.retain_in(blocks, |_, _| false)?;
+            transaction.open_table(tables::SEGMENTS)?.retain_in(of(batch), |_, _| false)?;
+            transaction.open_table(tables::SEGMENT_HOLDERS)?.retain_in(of(batch), |_, _| false)?;
+            Ok(nothing())
+        };
+        self.store.write(1, change).await
+    }
+
+    fn read(&self, segment: SegmentId) -> io::Result<Option<SegmentBytes>> {
+        let Some(ends) = self.ends(segment)? else { return Ok(None) };
+        let size = ends.last().copied().unwrap_or(0) as usize;
+        let mut bytes = Vec::with_capacity(size);
+        for number in 0..size.div_ceil(BLOCK) {
+            let Some(block) = self.unpack(segment, Part::Block(number as u32))? else { return Ok(None) };
+            bytes.extend_from_slice(&block);
+        }
+        Ok((bytes.len() == size).then(|| SegmentBytes::new(bytes, ends)))
+    }
+
+    /// Bytes of a segment, from here to there; `None` if they are damaged.
+    fn bytes(&self, segment: SegmentId, start: usize, end: usize) -> io::Result<Option<Bytes>> {
+        let mut bytes = Vec::with_capacity(end - start);
+        let mut at = start;
+        while at < end {
+            let Some(block) = self.unpack(segment, Part::Block((at / BLOCK) as u32))? else { return Ok(None) };
+            let until = (at % BLOCK + end - at).min(BLOCK);
+            let Some(part) = block.get(at % BLOCK..until) else {
+                self.damaged(segment);
+                return Ok(None);
+            };
+            bytes.extend_from_slice(part);
+            at += part.len();
+        }
+        Ok(Some(Bytes::from(bytes)))
+    }
+
+    fn ends(&self, segment: SegmentId) -> io::Result<Option<Vec<u32>>> {
+        let Some(bytes) = self.unpack(segment, Part::Ends)? else { return Ok(None) };
+        let (ends, rest) = bytes.as_chunks::<4>();
+        let ends: Vec<u32> = ends.iter().map(|end| u32::from_le_bytes(*end)).collect();
+        if !rest.is_empty() || !ends.is_sorted() {
+            self.damaged(segment);
+            return Ok(None);
+        }
+        Ok(Some(ends))
+    }
+
+    /// A part of a segment, from memory or the disk; `None` if it is damaged, and from then on not held.
+    fn unpack(&self, segment: SegmentId, part: Part) -> io::Result<Option<Bytes>> {
+        if let Some(bytes) = self.unpacked().get(segment, part) {
+            return Ok(Some(bytes));
+        }
+        let row = || -> Result<Option<Vec<u8>>, redb::Error> {
+            let transaction = self.store.read().map_err(redb::Error::Io)?;
+            Ok(match part {
+                Part::Ends => {
+                    transaction.open_table(tables::SEGMENTS)?.get(place(segment))?.map(|row| row.value().to_vec())
+                }
+                Part::Block(number) => {
+                    let key = (segment.batch.0, segment.segment.0, number);
+                    transaction.open_table(tables::BLOCKS)?.get(key)?.map(|row| row.value().to_vec())
+                }
+            })
+        };
+        let bytes = match self.store.look(row) {
+            Ok(row) => row.and_then(|row| checked::unseal(&sealing(segment, part), &row)),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
+            Err(error) => return Err(error),
+        };
+        let Some(bytes) = bytes.map(Bytes::from) else {
+            self.damaged(segment);
+            return Ok(None);
+        };
+        self.unpacked().put(segment, part, bytes.clone());
+        Ok(Some(bytes))
+    }
+
+    fn damaged(&self, segment: SegmentId) {
+        let SegmentId { batch, segment: number } = segment;
+        self.store.tell_corrupt(&format_args!("segment {number} of the payloads of batch {batch}"));
+        self.entrusted().remove(&segment);
+        self.unpacked().remove(|other| other == segment);
+        self.store.write_soon(1, move |transaction| {
+            let blocks = (batch.0, number.0, 0)..=(batch.0, number.0, u32::MAX);
+            transaction.open_table(tables::BLOCKS)?.retain_in(blocks, |_, _| false)?;
+            transaction.open_table(tables::SEGMENTS)?.remove(place(segment))?;
+            transaction.open_table(tables::SEGMENT_HOLDERS)?.remove(place(segment))?;
+            Ok(nothing())
+        });
+    }
+
+    fn entrusted(&self) -> MutexGuard<'_, BTreeMap<SegmentId, ListId>> {
+        lock(&self.entrusted)
+    }
+
+    fn unpacked(&self) -> MutexGuard<'_, Unpacked> {
+        lock(&self.unpacked)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use evenkeel_core::ids::{BatchId, SegmentNumber};
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-    use super::*;
+/// Writes a segment, in blocks.
+fn write(transaction: &redb::WriteTransaction, segment: SegmentId, bytes: &SegmentBytes) -> Result<(), redb::Error> {
+    let ends: Vec<u8> = bytes.ends().iter().flat_map(|end| end.to_le_bytes()).collect();
+    let sealed = checked::seal(&sealing(segment, Part::Ends), &ends);
+    transaction.open_table(tables::SEGMENTS)?.insert(place(segment), sealed.as_slice())?;
+    let mut blocks = transaction.open_table(tables::BLOCKS)?;
+    for (number, block) in (0..).zip(bytes.bytes().chunks(BLOCK)) {
+        let sealed = checked::seal(&sealing(segment, Part::Block(number)), block);
+        blocks.insert((segment.batch.0, segment.segment.0, number), sealed.as_slice())?;
+    }
+    Ok(())
+}
 
-    #[test]
-    fn payloads_come_back_whole_and_one_by_one() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Payloads::create(directory.path(), Arc::default()).unwrap();
-        let segment = SegmentId { batch: BatchId(7), segment: SegmentNumber(1) };
-        let mut bytes = SegmentBytes::default();
-        for payload in ["", "one", "", "three"] {
-            assert!(bytes.push(payload.as_bytes()));
+/// What is stored of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Where each document ends.
+    Ends,
+    Block(u32),
+}
+
+fn place(segment: SegmentId) -> Place {
+    (segment.batch.0, segment.segment.0)
+}
+
+fn sealing(segment: SegmentId, part: Part) -> [u8; 17] {
+    let (kind, number) = match part {
+        Part::Ends => (b'e', 0),
+        Part::Block(number) => (b'b', number),
+    };
+    let mut place = [kind; 17];
+    place[1..9].copy_from_slice(&segment.batch.0.to_le_bytes());
+    place[9..13].copy_from_slice(&segment.segment.0.to_le_bytes());
+    place[13..].copy_from_slice(&number.to_le_bytes());
+    place
+}
+
+/// Parts that were unpacked lately, the latest last.
+#[derive(Debug, Default)]
+struct Unpacked {
+    parts: VecDeque<(SegmentId, Part, Bytes)>,
+    bytes: usize,
+}
+
+impl Unpacked {
+    fn get(&mut self, segment: SegmentId, part: Part) -> Option<Bytes> {
+        let at = self.parts.iter().rposition(|(of, which, _)| (*of, *which) == (segment, part))?;
+        let found = self.parts.remove(at)?;
+        let bytes = found.2.clone();
+        self.parts.push_back(found);
+        Some(bytes)
+    }
+
+    fn put(&mut self, segment: SegmentId, part: Part, bytes: Bytes) {
+        self.bytes += bytes.len();
+        self.parts.push_back((segment, part, bytes));
+        while self.bytes > UNPACKED
+            && let Some((_, _, oldest)) = self.parts.pop_front()
+        {
+            self.bytes -= oldest.len();
         }
-        store.put(segment, &bytes, None).unwrap();
-        let doc = |number| DocId { batch: BatchId(7), number: DocNumber(number) };
-        assert_eq!(store.document(doc(4099)).unwrap().unwrap(), "three");
-        assert_eq!(store.document(doc(4098)).unwrap().unwrap(), "");
-        assert_eq!(store.document(doc(4100)).unwrap(), None);
-        assert_eq!(store.document(doc(1)).unwrap(), None);
-        let payloads = store.get(segment).unwrap().unwrap();
-        assert_eq!(payloads, bytes.to_payloads(segment));
-        let again = SegmentBytes::from_payloads(segment, &payloads).unwrap();
-        assert_eq!((again.bytes, again.ends), (bytes.bytes, bytes.ends));
-        assert!(SegmentBytes::from_payloads(segment, &payloads[1..]).is_none());
-        assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none());
+    }
+
+    fn remove(&mut self, is: impl Fn(SegmentId) -> bool) {
+        self.parts.retain(|(segment, _, _)| !is(*segment));
+        self.bytes = self.parts.iter().map(|(_, _, bytes)| bytes.len()).sum();
     }
 }

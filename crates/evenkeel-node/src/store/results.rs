@@ -1,183 +1,218 @@
-//! Results, by document.
+//! Results, by document. In memory there is only which documents have one, by list of holders.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use evenkeel_core::change::{Entry, Status};
 use evenkeel_core::docset::DocSet;
 use evenkeel_core::ids::{BatchId, DocId, DocNumber, NodeId};
 use evenkeel_net::records::ResultRecord;
+use redb::ReadableTable;
 
-use super::Health;
-use super::spool::{Extent, Spool};
-
-#[derive(Debug, Clone)]
-struct Held {
-    extent: Extent,
-    entry: Entry,
-    /// All nodes that have a copy. Few different lists serve all documents.
-    holders: Arc<[NodeId]>,
-}
+use super::lists::{self, ListId};
+use super::tables::{self, Place};
+use super::{OpenError, Store, checked, nothing};
 
 /// The results that this node holds: of documents that it ran, and copies of others'.
 #[derive(Debug)]
 pub struct Results {
-    spool: Spool,
-    health: Arc<Health>,
-    held: Mutex<BTreeMap<DocId, Held>>,
-    lists: Mutex<BTreeSet<Arc<[NodeId]>>>,
+    store: Store,
+    held: Arc<Mutex<Held>>,
+}
+
+/// Documents whose results are here.
+#[derive(Debug, Default)]
+struct Held(BTreeMap<(BatchId, ListId), DocSet>);
+
+impl Held {
+    fn of_batch(&self, batch: BatchId) -> impl Iterator<Item = (ListId, &DocSet)> {
+        self.0.range((batch, 0)..=(batch, ListId::MAX)).map(|((_, list), docs)| (*list, docs))
+    }
+
+    fn contains(&self, doc: DocId) -> bool {
+        self.of_batch(doc.batch).any(|(_, docs)| docs.contains(doc.number))
+    }
+
+    fn remove(&mut self, doc: DocId) {
+        for (_, docs) in self.0.range_mut((doc.batch, 0)..=(doc.batch, ListId::MAX)) {
+            docs.remove(doc.number);
+        }
+        self.0.retain(|_, docs| !docs.is_empty());
+    }
+
+    fn insert(&mut self, doc: DocId, list: ListId) {
+        self.remove(doc);
+        self.0.entry((doc.batch, list)).or_default().insert(doc.number);
+    }
 }
 
 impl Results {
-    /// None yet; they will be in this directory. `health` is told of every write.
-    pub fn create(directory: &Path, health: Arc<Health>) -> io::Result<Results> {
-        Ok(Results::in_spool(Spool::create(directory)?, health))
+    /// Those in this store.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn open(store: &Store) -> Result<Results, OpenError> {
+        let mut held = Held::default();
+        lists::read(store, tables::RESULT_HOLDERS, |(batch, number), list| {
+            held.0.entry((BatchId(batch), list)).or_default().insert(DocNumber(number));
+        })?;
+        Ok(Results { store: store.clone(), held: Arc::new(Mutex::new(held)) })
     }
 
-    /// None yet; they will be in this spool.
-    pub(crate) fn in_spool(spool: Spool, health: Arc<Health>) -> Results {
-        Results { spool, health, held: Mutex::default(), lists: Mutex::default() }
-    }
-
-    /// Holds a result. Of two results of one document that is kept whose outcome is kept in the state.
-    /// `holders`: all nodes that are to have a copy.
-    pub fn put(&self, record: &ResultRecord, holders: &[NodeId]) -> io::Result<()> {
-        let entry = Entry { epoch: record.epoch, node: record.node, status: Status::Ended(record.outcome) };
-        if self.held().get(&record.doc).is_some_and(|held| held.entry.compare(&entry).is_ge()) {
-            return Ok(());
+    /// Holds results; returns once they are synced. Of two results of one document that is kept whose outcome is kept in
+    /// the state. `holders`: all nodes that are to have a copy.
+    ///
+    /// # Errors
+    /// If they cannot be written. None of them is held then that was not before.
+    pub async fn put(&self, records: &[ResultRecord], holders: &[NodeId]) -> io::Result<()> {
+        let mut rows = Vec::with_capacity(records.len());
+        for record in records {
+            let bytes = record.to_bytes().map_err(io::Error::other)?;
+            rows.push((record.doc, entry(record), checked::seal(&sealing(record.doc), &bytes)));
         }
-        let bytes = record.to_bytes().map_err(io::Error::other)?;
-        let extent = self.health.note(self.spool.append(&bytes))?;
-        let held = Held { extent, entry, holders: self.list(holders) };
-        self.held().insert(record.doc, held);
-        Ok(())
+        let bytes = rows.iter().map(|(_, _, sealed)| sealed.len() + 64).sum();
+        let (list, nodes): (ListId, Vec<NodeId>) = (self.store.0.lists.id(holders), holders.to_vec());
+        let held = self.held.clone();
+        let change = move |transaction: &redb::WriteTransaction| {
+            let mut new = Vec::new();
+            {
+                let mut results = transaction.open_table(tables::RESULTS)?;
+                for (doc, entry, sealed) in &rows {
+                    let before = results.get(place(*doc))?.and_then(|before| read(*doc, before.value()));
+                    if before.is_none_or(|before| entry.compare(&self::entry(&before)).is_gt()) {
+                        results.insert(place(*doc), sealed.as_slice())?;
+                        new.push(*doc);
+                    }
+                }
+            }
+            lists::write(transaction, tables::RESULT_HOLDERS, new.iter().copied().map(place), (list, &nodes))?;
+            let then = move || {
+                let mut held = lock(&held);
+                new.into_iter().for_each(|doc| held.insert(doc, list));
+            };
+            Ok(Box::new(then) as super::Then)
+        };
+        self.store.write(bytes, change).await
     }
 
-    /// One document's result.
+    /// One document's result; `None` if it is not held here.
+    ///
+    /// # Errors
+    /// If the disk cannot be read. What is damaged is not held.
     pub fn get(&self, doc: DocId) -> io::Result<Option<ResultRecord>> {
-        let Some(extent) = self.held().get(&doc).map(|held| held.extent) else { return Ok(None) };
-        let bytes = self.spool.read(extent)?;
-        ResultRecord::from_bytes(&bytes).map(Some).map_err(io::Error::other)
+        if !self.held().contains(doc) {
+            return Ok(None);
+        }
+        let row = || -> Result<Option<Vec<u8>>, redb::Error> {
+            let transaction = self.store.read().map_err(redb::Error::Io)?;
+            let row = transaction.open_table(tables::RESULTS)?.get(place(doc))?;
+            Ok(row.map(|row| row.value().to_vec()))
+        };
+        let record = match self.store.look(row) {
+            Ok(row) => row.and_then(|row| read(doc, &row)),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
+            Err(error) => return Err(error),
+        };
+        if record.is_none() {
+            self.store.tell_corrupt(&format_args!("the result of {doc}"));
+            self.drop_one(doc);
+        }
+        Ok(record)
     }
 
     /// The documents of a batch whose results are held here.
     pub fn of_batch(&self, batch: BatchId) -> DocSet {
-        let from = DocId { batch, number: DocNumber(0) };
-        let to = DocId { batch, number: DocNumber(u32::MAX) };
-        self.held().range(from..=to).map(|(doc, _)| doc.number).collect()
+        let held = self.held();
+        held.of_batch(batch).fold(DocSet::new(), |all, (_, docs)| DocSet(all.0 | &docs.0))
     }
 
     /// The documents whose results are held by nodes of which this is true, with all their holders.
     pub fn held_by(&self, is: impl Fn(&[NodeId]) -> bool) -> Vec<(DocId, Arc<[NodeId]>)> {
         // Asked once for each list, of which there are few, and not for each of perhaps a million documents.
-        let lists: Vec<Arc<[NodeId]>> = {
-            let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
-            lists.iter().filter(|list| is(list)).cloned().collect()
-        };
-        if lists.is_empty() {
-            return Vec::new();
-        }
+        let lists = self.store.0.lists.matching(is);
         let held = self.held();
-        let chosen = held.iter().filter(|(_, held)| lists.iter().any(|list| Arc::ptr_eq(list, &held.holders)));
-        chosen.map(|(doc, held)| (*doc, held.holders.clone())).collect()
+        let chosen = held.0.iter().filter_map(|((batch, list), docs)| Some((*batch, lists.get(list)?, docs)));
+        let documents = chosen
+            .flat_map(|(batch, nodes, docs)| docs.iter().map(move |number| (DocId { batch, number }, nodes.clone())));
+        documents.collect()
     }
 
     /// Notes that these nodes are to have a document's result from now on.
     pub fn set_holders(&self, doc: DocId, holders: &[NodeId]) {
-        let holders = self.list(holders);
-        if let Some(held) = self.held().get_mut(&doc) {
-            held.holders = holders;
+        let list = self.store.0.lists.id(holders);
+        {
+            let mut held = self.held();
+            if !held.contains(doc) {
+                return;
+            }
+            held.insert(doc, list);
         }
+        let nodes = holders.to_vec();
+        self.store.write_soon(64, move |transaction| {
+            lists::write(transaction, tables::RESULT_HOLDERS, [place(doc)], (list, &nodes))?;
+            Ok(nothing())
+        });
     }
 
-    fn list(&self, holders: &[NodeId]) -> Arc<[NodeId]> {
-        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lists.get(holders) {
-            return known.clone();
-        }
-        let list: Arc<[NodeId]> = holders.into();
-        lists.insert(list.clone());
-        list
+    /// Drops all results of a batch.
+    ///
+    /// # Errors
+    /// If that cannot be written; they are no longer held all the same.
+    pub async fn remove_batch(&self, batch: BatchId) -> io::Result<()> {
+        self.held().0.retain(|(held, _), _| *held != batch);
+        let change = move |transaction: &redb::WriteTransaction| {
+            transaction.open_table(tables::RESULTS)?.retain_in(of(batch), |_, _| false)?;
+            transaction.open_table(tables::RESULT_HOLDERS)?.retain_in(of(batch), |_, _| false)?;
+            Ok(nothing())
+        };
+        self.store.write(1, change).await
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<DocId, Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn drop_one(&self, doc: DocId) {
+        self.held().remove(doc);
+        self.store.write_soon(1, move |transaction| {
+            transaction.open_table(tables::RESULTS)?.remove(place(doc))?;
+            transaction.open_table(tables::RESULT_HOLDERS)?.remove(place(doc))?;
+            Ok(nothing())
+        });
     }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        lock(&self.held)
+    }
+}
+
+fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn place(doc: DocId) -> Place {
+    (doc.batch.0, doc.number.0)
+}
+
+/// All places of a batch.
+pub(super) fn of(batch: BatchId) -> RangeInclusive<Place> {
+    (batch.0, 0)..=(batch.0, u32::MAX)
+}
+
+fn sealing(doc: DocId) -> [u8; 13] {
+    let mut place = [b'r'; 13];
+    place[1..9].copy_from_slice(&doc.batch.0.to_le_bytes());
+    place[9..].copy_from_slice(&doc.number.0.to_le_bytes());
+    place
+}
+
+/// A record as it is on the disk; `None` if it is not what was written.
+fn read(doc: DocId, sealed: &[u8]) -> Option<ResultRecord> {
+    let bytes = checked::unseal(&sealing(doc), sealed)?;
+    ResultRecord::from_bytes(&bytes).ok()
+}
+
+fn entry(record: &ResultRecord) -> Entry {
+    Entry { epoch: record.epoch, node: record.node, status: Status::Ended(record.outcome) }
 }
 
 #[cfg(test)]
-mod tests {
-    use evenkeel_core::change::Outcome;
-    use evenkeel_core::ids::{Attempt, Epoch};
-    use evenkeel_net::records::{Captured, Exit};
-
-    use super::*;
-
-    fn record(epoch: u32, stdout: &'static str) -> ResultRecord {
-        ResultRecord {
-            doc: DocId { batch: BatchId(1), number: DocNumber(5) },
-            epoch: Epoch(epoch),
-            attempt: Attempt(1),
-            node: NodeId([1; 16]),
-            outcome: Outcome::Done,
-            exit: Exit::Status(0),
-            started_unix_micros: 1,
-            wall_micros: 2,
-            user_micros: 3,
-            system_micros: 4,
-            max_rss_bytes: 5,
-            stdout: Captured { bytes: stdout.into(), dropped: 0 },
-            stderr: Captured::default(),
-        }
-    }
-
-    #[test]
-    fn the_result_that_stays_is_that_of_the_outcome_that_stays() {
-        let directory = tempfile::tempdir().unwrap();
-        let doc = record(1, "").doc;
-        let all: Vec<ResultRecord> = [Outcome::Done, Outcome::Failed, Outcome::Cancelled]
-            .into_iter()
-            .flat_map(|outcome| (1..3).map(move |epoch| ResultRecord { outcome, ..record(epoch, "") }))
-            .flat_map(|record| [1, 2].map(|node| ResultRecord { node: NodeId([node; 16]), ..record.clone() }))
-            .collect();
-        for first in &all {
-            for second in &all {
-                let store = Results::create(directory.path(), Arc::default()).unwrap();
-                store.put(first, &[]).unwrap();
-                store.put(second, &[]).unwrap();
-                let entry = |record: &ResultRecord| Entry {
-                    epoch: record.epoch,
-                    node: record.node,
-                    status: Status::Ended(record.outcome),
-                };
-                let wins = if entry(first).compare(&entry(second)).is_ge() { first } else { second };
-                assert_eq!(store.get(doc).unwrap().as_ref(), Some(wins));
-            }
-        }
-        // A later success counts more than an earlier failure.
-        let store = Results::create(directory.path(), Arc::default()).unwrap();
-        store.put(&ResultRecord { outcome: Outcome::Failed, ..record(1, "failed") }, &[]).unwrap();
-        store.put(&record(2, "done"), &[]).unwrap();
-        assert_eq!(store.get(doc).unwrap(), Some(record(2, "done")));
-    }
-
-    #[test]
-    fn the_result_of_the_lower_epoch_stays() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Results::create(directory.path(), Arc::default()).unwrap();
-        let doc = record(1, "").doc;
-        assert_eq!(store.get(doc).unwrap(), None);
-        for (epoch, stdout) in [(3, "third"), (2, "second"), (4, "fourth"), (2, "again")] {
-            store.put(&record(epoch, stdout), &[NodeId([1; 16]), NodeId([2; 16])]).unwrap();
-        }
-        assert_eq!(store.get(doc).unwrap(), Some(record(2, "second")));
-        assert_eq!(store.of_batch(BatchId(1)).len(), 1);
-        assert!(store.of_batch(BatchId(2)).is_empty());
-        let shared = |store: &Results| store.held_by(|holders| holders.contains(&NodeId([2; 16])));
-        assert_eq!(shared(&store).len(), 1);
-        store.set_holders(doc, &[NodeId([1; 16])]);
-        assert!(shared(&store).is_empty());
-    }
-}
+mod tests;

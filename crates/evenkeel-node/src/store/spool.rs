@@ -28,12 +28,6 @@ impl Spool {
         Ok(Spool { file: tempfile::tempfile_in(directory)?, end: AtomicU64::new(0) })
     }
 
-    /// One that cannot be written to.
-    #[cfg(test)]
-    pub(crate) fn broken() -> Spool {
-        Spool { file: File::open("/dev/null").expect("it can be read"), end: AtomicU64::new(0) }
-    }
-
     /// Appends bytes; at most 4 GiB at once.
     pub fn append(&self, bytes: &[u8]) -> io::Result<Extent> {
         let size = u32::try_from(bytes.len()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
@@ -47,11 +41,6 @@ impl Spool {
         let mut bytes = vec![0; extent.size as usize];
         self.file.read_exact_at(&mut bytes, extent.offset)?;
         Ok(Bytes::from(bytes))
-    }
-
-    /// Bytes written so far.
-    pub fn size(&self) -> u64 {
-        self.end.load(Ordering::Relaxed)
     }
 }
 

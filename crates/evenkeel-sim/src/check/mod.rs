@@ -63,6 +63,8 @@ pub enum Cause {
     Cancel(BatchId),
     /// A node is to leave.
     Drain,
+    /// Its disk fails, or works again.
+    Disk,
 }
 
 /// What kind of message it was.
@@ -104,6 +106,7 @@ impl Cause {
             Input::Kept { doc, .. } => Cause::Kept(*doc),
             Input::Cancel(batch) => Cause::Cancel(*batch),
             Input::Drain(_) => Cause::Drain,
+            Input::DiskFails | Input::DiskWorks => Cause::Disk,
         }
     }
 }

@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use evenkeel_core::ids::BatchId;
-use evenkeel_core::journal::{Journal, Note};
+use evenkeel_core::journal::{Failed, Journal, Note};
 use evenkeel_core::units::Micros;
-use evenkeel_core::{Node, Outbox};
+use evenkeel_core::{Input, Node, Outbox};
 
 use super::machine::Machine;
 use super::{Event, Life, MachineId, World};
@@ -30,12 +30,20 @@ pub(super) struct Disk {
     next: u64,
     /// What may be forgotten once so much is synced: `(synced, before)`.
     forgets: VecDeque<(u64, u64)>,
+    /// It takes nothing until then.
+    pub(super) fails_until: Micros,
+    /// It has said so.
+    pub(super) failed: bool,
     /// Of a machine that is down: documents of each batch that its journal knows.
     pub(super) knows: BTreeMap<BatchId, u64>,
 }
 
 impl Journal for Disk {
     fn append(&mut self, number: u64, note: Note) {
+        // After a failure there is a gap: what was lost has its numbers all the same.
+        if self.synced == self.next {
+            self.synced = number;
+        }
         self.notes.push_back((number, note));
         self.next = number + 1;
     }
@@ -59,6 +67,22 @@ impl Disk {
         self.forget_synced();
     }
 
+    /// The sync fails: nothing that was not synced before will be.
+    fn fail(&mut self) {
+        self.syncing = None;
+        self.failed = true;
+        self.drop_unsynced();
+    }
+
+    fn drop_unsynced(&mut self) -> u64 {
+        self.forget_synced();
+        self.forgets.clear();
+        let lost = self.next - self.synced;
+        while self.notes.pop_back_if(|(number, _)| *number >= self.synced).is_some() {}
+        self.next = self.synced;
+        lost
+    }
+
     fn forget_synced(&mut self) {
         while let Some((_, before)) = self.forgets.pop_front_if(|(synced, _)| *synced <= self.synced) {
             while self.notes.pop_front_if(|(number, _)| *number < before).is_some() {}
@@ -70,13 +94,8 @@ impl Disk {
         if let (Some(through), true) = (self.syncing.take(), completed) {
             self.synced = through;
         }
-        self.syncing = None;
-        self.forget_synced();
-        self.forgets.clear();
-        let lost = self.next - self.synced;
-        while self.notes.pop_back_if(|(number, _)| *number >= self.synced).is_some() {}
-        self.next = self.synced;
-        lost
+        self.failed = false;
+        self.drop_unsynced()
     }
 
     /// All notes in their order.
@@ -113,11 +132,42 @@ impl World {
         if !self.lives(life) {
             return;
         }
+        let now = self.truth.now;
         let machine = &mut self.truth.machines[life.0.0];
+        if machine.disk.fails_until > now {
+            machine.disk.fail();
+            let again = machine.disk.fails_until;
+            let Failed { effects, inputs, .. } = machine.gate.fail();
+            self.watch.mark(Mark::DiskFailed);
+            self.queue.push(again, Event::DiskWorks(life));
+            self.step(life.0, Input::DiskFails);
+            effects.into_iter().for_each(|effect| self.effect(life, effect));
+            for input in inputs {
+                if self.lives(life) {
+                    self.step(life.0, input);
+                }
+            }
+            return;
+        }
         machine.disk.end(through);
         machine.gate.synced(through - 1);
         self.pass(life);
         self.sync(life.0);
+    }
+
+    /// A disk that failed works again, unless it has begun to fail anew.
+    pub(super) fn disk_works(&mut self, life: Life) {
+        if !self.lives(life) {
+            return;
+        }
+        let disk = &mut self.truth.machines[life.0.0].disk;
+        if disk.fails_until > self.truth.now {
+            let again = disk.fails_until;
+            self.queue.push(again, Event::DiskWorks(life));
+            return;
+        }
+        disk.failed = false;
+        self.step(life.0, Input::DiskWorks);
     }
 
     /// Lets happen what need not, or no longer, wait for the disk.

@@ -24,6 +24,8 @@ pub(super) enum Kind {
     Outage,
     /// A node stands still.
     Pause,
+    /// A node's disk takes nothing.
+    Disk,
     /// A node's documents take longer.
     Slow,
     /// A node's steps are late.
@@ -45,10 +47,11 @@ pub(super) enum Kind {
 }
 
 /// The names of the faults that come again and again, as scenarios and summaries have them.
-pub const FAULTS: [&str; 12] = [
+pub const FAULTS: [&str; 13] = [
     "crash",
     "outage",
     "pause",
+    "disk",
     "slow",
     "starve",
     "partition",
@@ -62,10 +65,11 @@ pub const FAULTS: [&str; 12] = [
 
 impl Kind {
     /// All of them.
-    const ALL: [Kind; 12] = [
+    const ALL: [Kind; 13] = [
         Kind::Crash,
         Kind::Outage,
         Kind::Pause,
+        Kind::Disk,
         Kind::Slow,
         Kind::Starve,
         Kind::Partition,
@@ -88,6 +92,7 @@ impl Kind {
             Kind::Crash => faults.crash,
             Kind::Outage => faults.outage,
             Kind::Pause => faults.pause,
+            Kind::Disk => faults.disk,
             Kind::Slow => faults.slow,
             Kind::Starve => faults.starve,
             Kind::Partition => faults.partition,
@@ -173,6 +178,7 @@ impl World {
             Kind::Crash => return self.crash(victim, lasts),
             Kind::Outage => return self.outage(&up),
             Kind::Pause => self.pause(victim, until),
+            Kind::Disk => self.truth.machines[victim.0].disk.fails_until = until,
             Kind::Slow => self.truth.machines[victim.0].slow_until = until,
             Kind::Starve => self.be_late(victim, until),
             Kind::Partition => {
@@ -230,7 +236,7 @@ impl World {
         let knows = |machine: &super::Machine, id: BatchId, documents: u64| match &machine.node {
             Some(node) => {
                 let known = node.state().batch(id).map(|batch| batch.tally().known);
-                machine.is_running(self.truth.now) && known == Some(documents)
+                machine.is_running(self.truth.now) && !machine.disk.failed && known == Some(documents)
             }
             None => machine.disk.knows.get(&id) == Some(&documents),
         };
@@ -245,7 +251,9 @@ impl World {
 
     fn crash(&mut self, victim: MachineId, down: Micros) -> bool {
         let amnesia = self.weather.dice.happens(self.truth.options.faults.amnesia);
-        if (amnesia || !self.truth.options.cluster.journal) && !self.may_go(victim) {
+        // While its disk fails, what it knows is not there when it comes back.
+        let forgets = amnesia || !self.truth.options.cluster.journal || self.truth.machine(victim).disk.failed;
+        if forgets && !self.may_go(victim) {
             return false;
         }
         self.kill_machine(victim, amnesia);
@@ -389,6 +397,7 @@ impl World {
             machine.seeds = seeds.clone();
             machine.paused_until = machine.paused_until.min(now);
             machine.slow_until = now;
+            machine.disk.fails_until = machine.disk.fails_until.min(now);
             machine.deaf_to.clear();
         }
         // What only those know who are left behind must not be asked for: they stay if they must.

@@ -72,6 +72,8 @@ enum Event {
     Kept { life: Life, doc: DocId, epoch: Epoch },
     /// A machine's disk has synced everything below this number.
     Synced { life: Life, through: u64 },
+    /// A machine's disk may work again.
+    DiskWorks(Life),
     /// A client does something.
     Client(Request),
     /// Something breaks.
@@ -261,6 +263,7 @@ impl World {
                 }
             }
             Event::Synced { life, through } => self.synced(life, through),
+            Event::DiskWorks(life) => self.disk_works(life),
             Event::Client(request) => self.serve(request),
             Event::Fault(fault) => self.strike(fault),
             Event::Start(machine) => self.start(machine),
@@ -466,7 +469,7 @@ impl Event {
     /// The machine that does it: while that stands still, it waits.
     fn machine(&self) -> Option<MachineId> {
         match self {
-            Event::Wake(life) | Event::Round(life) => Some(life.0),
+            Event::Wake(life) | Event::Round(life) | Event::DiskWorks(life) => Some(life.0),
             Event::Rumours { to, .. } | Event::Message { to, .. } | Event::Copy { to, .. } => Some(to.0),
             // Processes go on, whatever becomes of their node.
             Event::Exit { .. } => None,

@@ -170,8 +170,15 @@ impl Truth {
         self.core.iter().all(back)
             && self.batches.iter().all(|(id, batch)| {
                 if batch.acknowledged.is_none() {
+                    // Its client will never hear of it. What others know of it is run all the same.
                     let taker = self.machine(batch.taken_by.0);
-                    return !taker.is_up() || taker.life != batch.taken_by.1;
+                    let waits = taker.is_up() && taker.life == batch.taken_by.1;
+                    return !waits
+                        && self.healthy().all(|machine| {
+                            let node = machine.node.as_ref().expect("a healthy machine is up");
+                            let tally = node.state().batch(*id).map(|batch| batch.tally());
+                            tally.is_none_or(|tally| tally.ended() == tally.known)
+                        });
                 }
                 self.healthy().all(|machine| {
                     let node = machine.node.as_ref().expect("a healthy machine is up");

@@ -40,6 +40,10 @@ impl Surroundings for SimulatedHost {
         Ok(Arc::new(Processes::new(&settings.node, self.slots, self.ledger.clone(), self.schedule.clone(), on_end)))
     }
 
+    fn writes_inline(&self) -> bool {
+        true
+    }
+
     fn unix_micros(&self) -> u64 {
         unix_micros()
     }

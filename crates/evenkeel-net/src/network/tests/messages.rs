@@ -45,6 +45,7 @@ async fn each_kind_of_message_arrives_as_it_was() {
         number: 1,
         generation: Generation(4),
         clock: std::sync::Arc::default(),
+        synced: true,
         snapshot: None,
         settling: false,
         missing: Vec::new(),

@@ -9,7 +9,8 @@ use evenkeel_net::records::Captured;
 
 use super::super::tests::{LONG, Side, record};
 use super::*;
-use crate::store::{Health, Spool};
+use crate::store::tests::Told;
+use crate::store::tests::disk::{Disk, Fault};
 
 /// What a courier, or time, has to tell next.
 async fn next(side: &mut Side) -> Order {
@@ -52,20 +53,27 @@ async fn a_result_that_its_node_cannot_write_gets_a_copy_elsewhere() {
     let b = Side::start("b", vec![a.network.local_addr().to_string()]).await;
     a.meets(&b).await;
 
-    let health = Arc::new(Health::default());
-    let broken = Arc::new(Results::in_spool(Spool::broken(), health.clone()));
+    let disk = Disk::default();
+    let store = disk.open(Arc::new(Told::default())).unwrap();
+    let broken = Arc::new(Results::open(&store).unwrap());
+    disk.fail(Fault::Full);
     let mut node = a.node();
     let record = record(&node);
     // One copy would do, and it cannot be here.
     let mut copies = Copies::new(&node, 1, a.network.clone(), a.payloads.clone(), broken, a.orders.clone());
-    assert_eq!(copies.keep(record.clone(), &node), None, "a result that is nowhere is not kept");
-    assert!(health.trouble().is_some(), "and the node says why");
+    copies.keep(record.clone(), &node);
+    let Order::Copied { doc, epoch, to, success } = next(&mut a).await else { panic!("it is tried here") };
+    assert_eq!((to, success), (a.me.node, false));
+    assert_eq!(copies.copied(doc, epoch, to, success, &node), None, "a result that is nowhere is not kept");
+    assert!(store.health().trouble().is_some(), "and the node says why");
 
     // Nobody else is known yet. Then somebody is.
     let Order::Homeless { doc, epoch } = next(&mut a).await else { panic!("it is tried again") };
     let view = View { live: [b.peer()].into() };
     node.step(Micros(1), Input::View(view), &mut Outbox::new());
-    assert_eq!(copies.again(doc, epoch, &node), None);
+    copies.again(doc, epoch, &node);
+    let Order::Copied { doc, epoch, to, success } = next(&mut a).await else { panic!("it is tried here again") };
+    assert_eq!(copies.copied(doc, epoch, to, success, &node), None);
     let Order::Copied { doc, epoch, to, success } = next(&mut a).await else { panic!("a copy is made") };
     assert_eq!((to, success), (b.me.node, true));
     assert_eq!(copies.copied(doc, epoch, to, success, &node).as_deref(), Some(&record));

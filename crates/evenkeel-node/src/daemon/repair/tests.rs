@@ -23,8 +23,8 @@ async fn what_only_a_leaving_node_has_goes_to_whoever_takes_it() {
     let segment = |batch| SegmentId { batch: BatchId(batch), segment: SegmentNumber(0) };
     let doc = |batch| DocId { batch: BatchId(batch), number: DocNumber(1) };
     for batch in 0..BATCHES {
-        a.payloads.put(segment(batch), &payloads, Some(vec![a.me.node])).unwrap();
-        a.results.put(&ResultRecord { doc: doc(batch), ..record(&node) }, &[a.me.node]).unwrap();
+        a.payloads.put(segment(batch), payloads.clone(), &[a.me.node]).await.unwrap();
+        a.results.put(&[ResultRecord { doc: doc(batch), ..record(&node) }], &[a.me.node]).await.unwrap();
     }
     let plan = Plan::new(a.me.node, 2, a.network.clone(), a.payloads.clone(), a.results.clone());
     assert!(plan.repair(Occasion::LeavingSole, &node).is_empty(), "there is nobody to ask");

@@ -1,0 +1,165 @@
+//! What a node finds on its disk when it starts: who it is, what it knew, and what it holds.
+//!
+//! Identity and store belong together: others count on a node to have what it was given. If one of the two is missing or
+//! damaged, both are set aside, and the node is a new one, which takes part as one that knows nothing. The others take over
+//! from the old one.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use evenkeel_core::Node;
+use evenkeel_core::change::{Change, Outcome};
+use evenkeel_core::docset::DocSet;
+use evenkeel_core::ids::{BatchId, DocId, Epoch, NodeId};
+use evenkeel_core::journal::Note;
+use evenkeel_net::NodeKey;
+
+use super::notes;
+use crate::store::{self, OpenError, Payloads, Results, Store, StoreOptions, Watcher};
+
+/// The mark in a store that tells whose it is.
+const OWNER: &str = "node";
+
+/// Name of the file with the node's key.
+const KEY: &str = "node.key";
+
+/// A node's disk.
+pub(super) struct Disk {
+    pub(super) key: NodeKey,
+    pub(super) store: Store,
+    pub(super) payloads: Arc<Payloads>,
+    pub(super) results: Arc<Results>,
+    /// What its earlier runs have noted, in order.
+    pub(super) notes: Vec<(u64, Note)>,
+    /// There were earlier runs.
+    pub(super) returning: bool,
+}
+
+/// Opens the disk of a node that keeps its identity, or makes one.
+///
+/// # Errors
+/// If the directory cannot be read or written, or a newer version has written it. What is damaged is no error.
+pub(super) async fn open(directory: &Path, options: StoreOptions, watcher: Arc<dyn Watcher>) -> anyhow::Result<Disk> {
+    let (key, file) = (directory.join(KEY), directory.join(store::FILE));
+    if key.exists() && !file.exists() {
+        set_aside(directory, &format!("{} is missing", file.display()))?;
+    }
+    let returning = key.exists();
+    match read(directory, options, watcher.clone()).await {
+        Ok((store, payloads, results, notes)) => {
+            let key = NodeKey::load_or_create(&key)?;
+            let me = key.node_id().0.to_vec();
+            match store.mark(OWNER) {
+                Ok(Some(owner)) if owner != me => {
+                    store.close().await;
+                    set_aside(directory, &format!("{} is that of another node", file.display()))?;
+                }
+                Err(error) => {
+                    store.close().await;
+                    set_aside(directory, &format!("{}: {error}", file.display()))?;
+                }
+                Ok(Some(_)) => return Ok(Disk { key, store, payloads, results, notes, returning }),
+                Ok(None) => {
+                    store.set_mark(OWNER, me).await.with_context(|| format!("cannot write {}", file.display()))?;
+                    return Ok(Disk { key, store, payloads, results, notes, returning });
+                }
+            }
+        }
+        Err(OpenError::Corrupt { path, why }) => {
+            set_aside(directory, &format!("{} is damaged ({why})", path.display()))?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    // Once more, with nothing there.
+    let (store, payloads, results, notes) = read(directory, options, watcher).await?;
+    let key = NodeKey::load_or_create(&key)?;
+    store
+        .set_mark(OWNER, key.node_id().0.to_vec())
+        .await
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(Disk { key, store, payloads, results, notes, returning: false })
+}
+
+/// Makes the disk of a node that lives once.
+///
+/// # Errors
+/// If the directory cannot be written.
+pub(super) async fn create(directory: &Path, options: StoreOptions, watcher: Arc<dyn Watcher>) -> anyhow::Result<Disk> {
+    let file = directory.join(store::FILE);
+    if file.exists() {
+        std::fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+    }
+    let (store, payloads, results, notes) = read(directory, options, watcher).await?;
+    Ok(Disk { key: NodeKey::generate()?, store, payloads, results, notes, returning: false })
+}
+
+type Found = (Store, Arc<Payloads>, Arc<Results>, Vec<(u64, Note)>);
+
+/// All of it is read at once: what is damaged shows now, and not in the midst of the work.
+async fn read(directory: &Path, options: StoreOptions, watcher: Arc<dyn Watcher>) -> Result<Found, OpenError> {
+    let directory = directory.to_owned();
+    let read = move || {
+        let store = Store::open(&directory, options, watcher)?;
+        let found = (|| {
+            let payloads = Arc::new(Payloads::open(&store, &directory)?);
+            let results = Arc::new(Results::open(&store)?);
+            Ok((payloads, results, notes::read(&store)?))
+        })();
+        match found {
+            Ok((payloads, results, notes)) => Ok((store, payloads, results, notes)),
+            Err(error) => {
+                store.abandon();
+                Err(error)
+            }
+        }
+    };
+    if options.inline {
+        return read();
+    }
+    // It may take seconds, and the caller's runtime has other nodes on it.
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// Ends of documents whose results are on the disk and of which the state does not know: the node was killed between the two.
+pub(super) fn untold_ends(node: &Node, results: &Results) -> Vec<Change> {
+    let mut ends: BTreeMap<(BatchId, Epoch, NodeId, Outcome), DocSet> = BTreeMap::new();
+    for (batch, _) in node.state().batches() {
+        let known = [Outcome::Done, Outcome::Failed, Outcome::Cancelled];
+        let known =
+            known.into_iter().fold(DocSet::new(), |all, outcome| DocSet(all.0 | node.state().ended(batch, outcome).0));
+        for number in DocSet(results.of_batch(batch).0 - known.0).iter() {
+            if let Ok(Some(record)) = results.get(DocId { batch, number }) {
+                ends.entry((batch, record.epoch, record.node, record.outcome)).or_default().insert(number);
+            }
+        }
+    }
+    let end = |((batch, epoch, node, outcome), docs)| Change::Ended { batch, docs, epoch, node, outcome };
+    ends.into_iter().map(end).collect()
+}
+
+/// Renames what a node has on its disk, so that somebody may look at it, and nobody takes it for good.
+fn set_aside(directory: &Path, why: &str) -> anyhow::Result<()> {
+    let suffix = free_suffix(directory);
+    for name in [store::FILE, KEY] {
+        let (from, to) = (directory.join(name), directory.join(format!("{name}.{suffix}")));
+        match std::fs::rename(&from, &to) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).with_context(|| format!("cannot rename {}", from.display())),
+        }
+        tracing::error!(aside = %to.display(), "{why}: set aside; this node starts anew, as another one");
+    }
+    Ok(())
+}
+
+/// An ending that no file in the directory has.
+fn free_suffix(directory: &Path) -> String {
+    let taken = |suffix: &String| -> bool {
+        [store::FILE, KEY]
+            .iter()
+            .any(|name| -> bool { PathBuf::from(directory).join(format!("{name}.{suffix}")).exists() })
+    };
+    (1..).map(|number| format!("damaged-{number}")).find(|suffix| !taken(suffix)).expect("there are enough numbers")
+}

@@ -1,0 +1,165 @@
+//! What was accepted, and what was reported done, survives whatever becomes of processes and disks.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use evenkeel_core::change::Outcome;
+use evenkeel_core::ids::{BatchId, NodeId};
+use evenkeel_node::api::types::{BatchState, NewBatch, NodeState, ResultLine};
+use evenkeel_tests::{Cluster, Starts, Sum, until};
+
+const SLOTS: u32 = 4;
+const PATIENCE: Duration = Duration::from_secs(180);
+/// Time in which what a lost node held is copied anew.
+const COPYING: Duration = Duration::from_secs(3);
+
+const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
+
+async fn finished(cluster: &Cluster, name: &str, batch: BatchId) {
+    until(&format!("{name} to know all outcomes"), PATIENCE, async || {
+        cluster[name].api().batch(batch).await.ok().filter(|status| status.state == BatchState::Finished)
+    })
+    .await;
+}
+
+/// Every document has its result, and the right one, whichever node is asked.
+async fn check(cluster: &Cluster, names: &[&str], batch: BatchId, sums: &[Sum]) {
+    let mut told: Vec<Vec<ResultLine>> = Vec::new();
+    for name in names {
+        finished(cluster, name, batch).await;
+        let results = until(&format!("{name} to find all results"), PATIENCE, async || {
+            cluster[name].api().results(batch).await.ok().filter(|results| results.len() == sums.len())
+        })
+        .await;
+        for (result, sum) in results.iter().zip(sums) {
+            assert_eq!(result.outcome, Outcome::Done, "{result:?}");
+            assert_eq!(result.stdout.as_deref(), Some(sum.output().as_str()), "{result:?}");
+        }
+        told.push(results);
+    }
+    assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "nodes tell different results");
+}
+
+/// All four are killed at one moment and started again, ten times in one batch, with no seed but what they remember.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_survives_ten_deaths_of_all_nodes() {
+    let sums = Sum::series(4_000);
+    let documents: Vec<_> = sums.iter().map(Sum::document).collect();
+    let mut cluster = Cluster::start(&[SLOTS; 4], &[]).await;
+    let starts = Starts::new(&cluster.directory().join("starts"));
+    let batch = NewBatch::new(starts.command(&format!("sleep 0.02; {}", Sum::SCRIPT)));
+    let batch = cluster["n1"].api().submit(&batch, &documents).await.expect("a batch is accepted");
+    assert_eq!((batch.copies, &batch.warning), (2, &None));
+    let batch = batch.batch;
+    for round in 1..=10_u32 {
+        until("some more documents to end", PATIENCE, async || {
+            let status = cluster["n1"].api().batch(batch).await.ok()?;
+            (status.documents - status.pending >= 300 * round).then_some(())
+        })
+        .await;
+        NODES.iter().for_each(|name| cluster[name].kill());
+        for name in NODES {
+            cluster.again(name, SLOTS).await;
+        }
+    }
+    check(&cluster, &NODES, batch, &sums).await;
+    let mut by_document: BTreeMap<u32, u32> = BTreeMap::new();
+    starts.read().into_iter().for_each(|start| *by_document.entry(start.document).or_default() += 1);
+    let again: u32 = by_document.values().map(|starts| starts - 1).sum();
+    println!("{again} started again in ten deaths of all");
+    assert!(again <= 10 * 4 * SLOTS, "{again} started again, and no more than {} ran when they died", 10 * 4 * SLOTS);
+}
+
+/// Alone, with one copy of everything: what the disk has is all there is.
+#[tokio::test]
+async fn a_single_node_goes_on_where_it_was_killed() {
+    let sums = Sum::series(300);
+    let documents: Vec<_> = sums.iter().map(Sum::document).collect();
+    let mut cluster = Cluster::start(&[SLOTS], &[]).await;
+    let command = ["sh", "-c", &format!("sleep 0.02; {}", Sum::SCRIPT), "sh", "{}"].map(str::to_owned).to_vec();
+    let batch = cluster["n1"].api().submit(&NewBatch::new(command), &documents).await.expect("accepted").batch;
+    let id = cluster["n1"].id().await;
+    for part in [50, 150] {
+        until("some documents to end", PATIENCE, async || {
+            let status = cluster["n1"].api().batch(batch).await.ok()?;
+            (status.documents - status.pending >= part).then_some(())
+        })
+        .await;
+        cluster["n1"].kill();
+        cluster.again("n1", SLOTS).await;
+        assert_eq!(cluster["n1"].id().await, id, "it is the same node");
+    }
+    check(&cluster, &["n1"], batch, &sums).await;
+    // And what is finished stays so.
+    cluster["n1"].kill();
+    cluster.again("n1", SLOTS).await;
+    check(&cluster, &["n1"], batch, &sums).await;
+}
+
+/// One node's disk is lost while it is down, another's is damaged: both come back as new nodes, and nothing is missing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_and_damaged_disks_cost_nothing() {
+    let sums = Sum::series(2_000);
+    let documents: Vec<_> = sums.iter().map(Sum::document).collect();
+    let mut cluster = Cluster::start(&[SLOTS; 4], &[]).await;
+    let command = ["sh", "-c", &format!("sleep 0.02; {}", Sum::SCRIPT), "sh", "{}"].map(str::to_owned).to_vec();
+    let batch = cluster["n1"].api().submit(&NewBatch::new(command), &documents).await.expect("accepted").batch;
+    let seed = cluster["n1"].address().to_owned();
+    let ended = async |cluster: &Cluster, part: u32| {
+        until("some documents to end", PATIENCE, async || {
+            let status = cluster["n1"].api().batch(batch).await.ok()?;
+            (status.documents - status.pending >= part).then_some(())
+        })
+        .await;
+    };
+    // Each time copies must be made anew of what the node had: two disks that are lost before that are one too many.
+    let copied = async |cluster: &Cluster, lost: NodeId| {
+        until("its death to be noticed everywhere", PATIENCE, async || {
+            for name in NODES {
+                let nodes = cluster[name].api().nodes().await.ok()?.nodes;
+                let seen = nodes.iter().find(|node| node.id == lost);
+                // Who has never met it has nothing of its to copy.
+                if seen.is_some_and(|node| node.state != NodeState::Dead) {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
+        // No node tells when the copies are made.
+        tokio::time::sleep(COPYING).await;
+    };
+    let data = |cluster: &Cluster, name: &str| cluster.directory().join(name).join("data");
+
+    ended(&cluster, 300).await;
+    let before = cluster["n2"].id().await;
+    cluster["n2"].kill();
+    std::fs::remove_dir_all(data(&cluster, "n2")).expect("its directory can be removed");
+    cluster.add("n2", SLOTS, Some(&seed)).await;
+    assert_ne!(cluster["n2"].id().await, before, "without its disk it is another node");
+    copied(&cluster, before).await;
+
+    ended(&cluster, 700).await;
+    let before = cluster["n3"].id().await;
+    cluster["n3"].kill();
+    let store = data(&cluster, "n3").join("store.redb");
+    let bytes = std::fs::read(&store).expect("its store can be read");
+    std::fs::write(&store, &bytes[..bytes.len() / 2]).expect("its store can be cut off");
+    cluster.add("n3", SLOTS, Some(&seed)).await;
+    assert_ne!(cluster["n3"].id().await, before, "a node whose store is damaged starts anew");
+    assert!(data(&cluster, "n3").join("store.redb.damaged-1").exists(), "and what is damaged is kept");
+    let log = cluster["n3"].log();
+    assert!(log.contains("store.redb is damaged") && log.contains("set aside"), "{log}");
+    copied(&cluster, before).await;
+
+    ended(&cluster, 1_100).await;
+    let before = cluster["n4"].id().await;
+    cluster["n4"].kill();
+    std::fs::remove_file(data(&cluster, "n4").join("store.redb")).expect("its store can be removed");
+    cluster.add("n4", SLOTS, Some(&seed)).await;
+    let log = cluster["n4"].log();
+    assert!(log.contains("store.redb is missing"), "{log}");
+    assert_ne!(cluster["n4"].id().await, before, "without its store it is another node");
+
+    check(&cluster, &NODES, batch, &sums).await;
+}
