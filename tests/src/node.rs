@@ -7,9 +7,10 @@ use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use evenkeel_core::ids::NodeId;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
 
-use crate::{Api, command, until};
+use crate::program::{command_of, path};
+use crate::{Api, until};
 
 /// Time that a node has to say where it listens.
 const BIRTH: Duration = Duration::from_secs(30);
@@ -87,6 +88,13 @@ impl Node {
         read(&log_file(&self.directory))
     }
 
+    /// Lets none of its files grow beyond so many bytes from now on: to it the disk is full. `None`: there is room again.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let limit = Rlimit { current: bytes, maximum: None };
+        rustix::process::prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit)
+            .expect("the limits of a child can be set");
+    }
+
     /// Sends its process a signal.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
@@ -141,7 +149,10 @@ impl Starting {
         std::fs::create_dir_all(&directory).expect("a temporary directory can be written");
         let file = |path: PathBuf| File::options().append(true).create(true).open(path).expect("a file can be made");
         std::fs::write(output_file(&directory), "").expect("a file can be written");
-        let mut call = command(["node", "--listen", listen, "--http", "127.0.0.1:0", "--name", name]);
+        // A file that is larger than a limit allows ends a process, unless it has said that it does not want that. Then it is
+        // an error, as a full disk is: see `Node::limit_files`.
+        let mut call = command_of("sh", ["-c", "trap '' XFSZ; exec \"$@\"", "sh"]);
+        call.arg(path()).args(["node", "--listen", listen, "--http", "127.0.0.1:0", "--name", name]);
         call.arg("--data-dir").arg(directory.join("data")).args(arguments).envs(settings.iter().copied());
         call.stdout(file(output_file(&directory))).stderr(file(log_file(&directory)));
         let child = call.spawn().expect("the program can be started");

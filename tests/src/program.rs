@@ -53,7 +53,15 @@ fn build() -> PathBuf {
 
 /// A call of the program, in an environment that says nothing to it, without input.
 pub fn command<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
-    let mut command = Command::new(path());
+    command_of(path(), arguments)
+}
+
+/// The same of any program.
+pub(crate) fn command_of<S: AsRef<std::ffi::OsStr>>(
+    program: impl AsRef<std::ffi::OsStr>,
+    arguments: impl IntoIterator<Item = S>,
+) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"EVENKEEL_")) {
         command.env_remove(name);

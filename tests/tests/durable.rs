@@ -163,3 +163,55 @@ async fn lost_and_damaged_disks_cost_nothing() {
 
     check(&cluster, &NODES, batch, &sums).await;
 }
+
+/// One node's disk is full for a while: nothing is lost, others do its work, and it goes on by itself when there is room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_said_and_worked_around() {
+    // Less than the store has already: whatever it writes fails. Its log has room.
+    const FULL: u64 = 16 << 10;
+    let sums = Sum::series(1_200);
+    let documents: Vec<_> = sums.iter().map(Sum::document).collect();
+    let cluster = Cluster::start(&[SLOTS; 3], &[]).await;
+    let command = ["sh", "-c", &format!("sleep 0.02; {}", Sum::SCRIPT), "sh", "{}"].map(str::to_owned).to_vec();
+    let batch = NewBatch::new(command);
+    let ready = async |name: &str| reqwest::get(format!("{}/readyz", cluster[name].api().base())).await.ok();
+    assert!(ready("n2").await.is_some_and(|answer| answer.status().is_success()));
+
+    let first = cluster["n1"].api().submit(&batch, &documents).await.expect("a batch is accepted").batch;
+    cluster["n2"].limit_files(Some(FULL));
+    let words = until("the node to say that its disk is full", PATIENCE, async || {
+        let answer = ready("n2").await.filter(|answer| !answer.status().is_success())?;
+        answer.text().await.ok()
+    })
+    .await;
+    assert!(words.contains("cannot write to the data directory"), "{words}");
+    let refused = cluster["n2"].api().submit(&batch, &documents).await.expect_err("it takes nothing");
+    assert!(format!("{refused:#}").contains("cannot write to the data directory"), "{refused:#}");
+    until("the others to know that it takes nothing", PATIENCE, async || {
+        let nodes = cluster["n1"].api().nodes().await.ok()?.nodes;
+        nodes.iter().find(|node| node.name == "n2" && node.state == NodeState::Draining).map(|_| ())
+    })
+    .await;
+    // All of its work is done elsewhere, and can be read.
+    check(&cluster, &["n1", "n3"], first, &sums).await;
+
+    cluster["n2"].limit_files(None);
+    until("the node to be ready again", PATIENCE, async || {
+        ready("n2").await.filter(|answer| answer.status().is_success())
+    })
+    .await;
+    until("the others to know it", PATIENCE, async || {
+        let nodes = cluster["n1"].api().nodes().await.ok()?.nodes;
+        nodes.iter().find(|node| node.name == "n2" && node.state == NodeState::Live).map(|_| ())
+    })
+    .await;
+    let before = cluster["n2"].api().nodes().await.expect("it answers").nodes;
+    let before = before.iter().find(|node| node.is_self).expect("a node knows itself").started;
+    let second = cluster["n2"].api().submit(&batch, &documents).await.expect("it takes batches again").batch;
+    check(&cluster, &["n1", "n2", "n3"], second, &sums).await;
+    let after = cluster["n2"].api().nodes().await.expect("it answers").nodes;
+    let after = after.iter().find(|node| node.is_self).expect("a node knows itself").started;
+    assert!(after > before, "it starts documents again");
+    let log = cluster["n2"].log();
+    assert!(log.contains("can be written to again"), "{log}");
+}

@@ -48,7 +48,7 @@ impl Inner {
     async fn payloads(&self, segment: SegmentId, numbers: &[DocNumber]) -> Result<Vec<Bytes>, Problem> {
         let unreadable =
             |error: std::io::Error| Problem::new(ErrorCode::Internal, format!("cannot read payloads: {error}"));
-        let own = |number: &DocNumber| self.payloads.document(DocId { batch: segment.batch, number: *number });
+        let own = |number: &DocNumber| self.store.payloads.document(DocId { batch: segment.batch, number: *number });
         let own: Option<Vec<Bytes>> = numbers.iter().map(own).collect::<Result<_, _>>().map_err(unreadable)?;
         if let Some(payloads) = own {
             return Ok(payloads);
@@ -162,7 +162,7 @@ impl Backend for Daemon {
         if explanation.node == self.inner.me.node {
             explanation.node_name = Some(self.inner.oneself.name.clone());
         }
-        if let Ok(Some(record)) = self.inner.results.get(doc) {
+        if let Ok(Some(record)) = self.inner.store.results.get(doc) {
             explanation.result = Some(ResultLine::from(&record));
         } else {
             let wanted = evenkeel_core::docset::DocSet::from_iter([doc.number]);
@@ -175,7 +175,7 @@ impl Backend for Daemon {
             }
         }
         if let Some(holders) =
-            self.inner.payloads.holders(SegmentId { batch: doc.batch, segment: doc.number.segment() })
+            self.inner.store.payloads.holders(SegmentId { batch: doc.batch, segment: doc.number.segment() })
         {
             explanation.copies = holders.to_vec();
         }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::engine::{Order, Orders};
 use super::repair::{Occasion, Plan};
 use crate::seldom::Seldom;
-use crate::store::{Payloads, Results};
+use crate::store::{Results, Store};
 
 /// Results sent to one peer at once.
 const GROUP: usize = 256;
@@ -76,9 +76,14 @@ pub(super) struct Copies {
     orders: Orders,
     under_way: BTreeMap<(DocId, Epoch), Copying>,
     couriers: BTreeMap<NodeId, mpsc::UnboundedSender<Arc<ResultRecord>>>,
+    /// To this node's own disk.
+    clerk: mpsc::UnboundedSender<(Arc<ResultRecord>, Vec<NodeId>)>,
     distrusted: BTreeMap<NodeId, Instant>,
     detours: Arc<Detours>,
     repairing: Option<JoinHandle<()>>,
+    /// From then on, who is not here counts as gone. Where all nodes are started again, copies would otherwise be made of
+    /// what is only not back yet.
+    met: Instant,
     /// The membership has changed since the repair under way was planned.
     repair_again: bool,
     /// It will be looked whether there are too few copies of something.
@@ -94,23 +99,29 @@ impl Drop for Copies {
 }
 
 impl Copies {
+    /// `meeting`: how long after the start others may still be on their way back.
     pub(super) fn new(
         node: &Node,
         copies: usize,
         network: Network,
-        payloads: Arc<Payloads>,
-        results: Arc<Results>,
+        store: Store,
         orders: Orders,
+        meeting: Duration,
     ) -> Copies {
-        let plan = Plan::new(node.me().node, copies, network, payloads, results);
+        let me = node.me().node;
+        let (clerk, received) = mpsc::unbounded_channel();
+        tokio::spawn(Clerk { me, results: store.results.clone(), orders: orders.clone() }.keep(received));
+        let plan = Plan::new(me, copies, network, store);
         Copies {
             plan,
             orders,
             under_way: BTreeMap::new(),
             couriers: BTreeMap::new(),
+            clerk,
             distrusted: BTreeMap::new(),
             detours: Arc::default(),
             repairing: None,
+            met: Instant::now() + meeting,
             repair_again: false,
             scarce: false,
         }
@@ -134,18 +145,15 @@ impl Copies {
     }
 
     fn place(&mut self, record: Arc<ResultRecord>, node: &Node) {
-        let (doc, epoch, me) = (record.doc, record.epoch, self.plan.me);
-        let mut copying = Copying { record: record.clone(), missing: 1, asked: vec![me], failed: Vec::new() };
+        // This node is one of those that are waited for.
+        let mut copying = Copying { record: record.clone(), missing: 1, asked: vec![self.plan.me], failed: Vec::new() };
         while copying.missing < self.plan.copies && self.ask_another(&mut copying, node) {
             copying.missing += 1;
         }
-        let (results, orders, asked) = (self.plan.results.clone(), self.orders.clone(), copying.asked.clone());
-        tokio::spawn(async move {
-            // The store says what is wrong with the disk.
-            let success = results.put(std::slice::from_ref(&record), &asked).await.is_ok();
-            orders.send(Order::Copied { doc, epoch, to: me, success });
-        });
-        self.under_way.insert((doc, epoch), copying);
+        let place = (record.doc, record.epoch);
+        // The clerk lives as long as its sender.
+        let _ = self.clerk.send((record, copying.asked.clone()));
+        self.under_way.insert(place, copying);
     }
 
     /// Returns the record if no copy is to be waited for. One that is nowhere is tried again: its document has not ended
@@ -153,14 +161,9 @@ impl Copies {
     fn settle(&mut self, copying: Copying) -> Option<Arc<ResultRecord>> {
         let (doc, epoch) = (copying.record.doc, copying.record.epoch);
         if copying.missing == 0 {
-            let holders = copying.holders();
-            if !holders.is_empty() {
-                if !copying.failed.is_empty() {
-                    // It was stored here with those in mind that were asked first.
-                    self.plan.results.set_holders(doc, &holders);
-                    if holders.len() < self.plan.copies {
-                        self.look_later();
-                    }
+            if !copying.holders().is_empty() {
+                if copying.holders().len() < self.plan.copies && !copying.failed.is_empty() {
+                    self.look_later();
                 }
                 return Some(copying.record);
             }
@@ -222,12 +225,15 @@ impl Copies {
         }
         let mut copying = self.under_way.remove(&(doc, epoch))?;
         if !success {
-            // It stays among those asked, so that it is not asked for the same twice. What the own disk did not take is no
-            // copy either: somebody else must have one.
+            // It stays among those asked, so that it is not asked for the same twice.
             if self.ask_another(&mut copying, node) {
                 copying.missing += 1;
             }
             copying.failed.push(to);
+        }
+        // It was stored here with those in mind that were asked at first.
+        if !copying.failed.is_empty() {
+            self.plan.store.results.set_holders([doc], &copying.holders());
         }
         copying.missing -= 1;
         self.settle(copying)
@@ -237,7 +243,7 @@ impl Copies {
     pub(super) fn lost(&mut self, gone: NodeId, node: &Node) {
         self.couriers.remove(&gone);
         self.distrusted.remove(&gone);
-        self.plan.strike(gone);
+        self.plan.store.strike(gone);
         self.replenish(node);
     }
 
@@ -251,6 +257,10 @@ impl Copies {
     fn replenish(&mut self, node: &Node) {
         if self.repairing.is_some() {
             self.repair_again = true;
+            return;
+        }
+        if Instant::now() < self.met {
+            self.look_later();
             return;
         }
         let repair = self.plan.repair(Occasion::Change, node);
@@ -319,6 +329,36 @@ fn gather(
 /// Time that a peer has to take a group of so many bytes.
 fn patience(bytes: u64) -> Duration {
     PATIENCE + Duration::from_secs_f64(bytes as f64 / WORST_RATE as f64)
+}
+
+/// Writes results to this node's own disk.
+struct Clerk {
+    me: NodeId,
+    results: Results,
+    orders: Orders,
+}
+
+impl Clerk {
+    /// Whatever has gathered while the last group was being written is written together. The store says what is wrong with
+    /// the disk; what it did not take is no copy, and somebody else must have one.
+    async fn keep(self, mut received: mpsc::UnboundedReceiver<(Arc<ResultRecord>, Vec<NodeId>)>) {
+        let mut group = Vec::new();
+        while received.recv_many(&mut group, GROUP).await > 0 {
+            let mut by_holders: BTreeMap<Vec<NodeId>, Vec<ResultRecord>> = BTreeMap::new();
+            for (record, holders) in group.drain(..) {
+                by_holders.entry(holders).or_default().push(record.as_ref().clone());
+            }
+            let puts = by_holders.into_iter().map(|(holders, records)| self.put(holders, records));
+            futures_util::future::join_all(puts).await;
+        }
+    }
+
+    async fn put(&self, holders: Vec<NodeId>, records: Vec<ResultRecord>) {
+        let success = self.results.put(&records, &holders).await.is_ok();
+        for record in records {
+            self.orders.send(Order::Copied { doc: record.doc, epoch: record.epoch, to: self.me, success });
+        }
+    }
 }
 
 /// Carries results to one peer.

@@ -5,7 +5,7 @@
 //! from the old one.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -17,10 +17,7 @@ use evenkeel_core::journal::Note;
 use evenkeel_net::NodeKey;
 
 use super::notes;
-use crate::store::{self, OpenError, Payloads, Results, Store, StoreOptions, Watcher};
-
-/// The mark in a store that tells whose it is.
-const OWNER: &str = "node";
+use crate::store::{self, OpenError, Results, Store, StoreOptions, Watcher};
 
 /// Name of the file with the node's key.
 const KEY: &str = "node.key";
@@ -29,8 +26,6 @@ const KEY: &str = "node.key";
 pub(super) struct Disk {
     pub(super) key: NodeKey,
     pub(super) store: Store,
-    pub(super) payloads: Arc<Payloads>,
-    pub(super) results: Arc<Results>,
     /// What its earlier runs have noted, in order.
     pub(super) notes: Vec<(u64, Note)>,
     /// There were earlier runs.
@@ -43,43 +38,23 @@ pub(super) struct Disk {
 /// If the directory cannot be read or written, or a newer version has written it. What is damaged is no error.
 pub(super) async fn open(directory: &Path, options: StoreOptions, watcher: Arc<dyn Watcher>) -> anyhow::Result<Disk> {
     let (key, file) = (directory.join(KEY), directory.join(store::FILE));
-    if key.exists() && !file.exists() {
-        set_aside(directory, &format!("{} is missing", file.display()))?;
+    for (one, other) in [(&key, &file), (&file, &key)] {
+        if one.exists() && !other.exists() {
+            set_aside(directory, &format!("{} is missing", other.display()))?;
+        }
     }
     let returning = key.exists();
-    match read(directory, options, watcher.clone()).await {
-        Ok((store, payloads, results, notes)) => {
-            let key = NodeKey::load_or_create(&key)?;
-            let me = key.node_id().0.to_vec();
-            match store.mark(OWNER) {
-                Ok(Some(owner)) if owner != me => {
-                    store.close().await;
-                    set_aside(directory, &format!("{} is that of another node", file.display()))?;
-                }
-                Err(error) => {
-                    store.close().await;
-                    set_aside(directory, &format!("{}: {error}", file.display()))?;
-                }
-                Ok(Some(_)) => return Ok(Disk { key, store, payloads, results, notes, returning }),
-                Ok(None) => {
-                    store.set_mark(OWNER, me).await.with_context(|| format!("cannot write {}", file.display()))?;
-                    return Ok(Disk { key, store, payloads, results, notes, returning });
-                }
-            }
-        }
+    let (store, notes, returning) = match read(directory, options, watcher.clone()).await {
+        Ok((store, notes)) => (store, notes, returning),
         Err(OpenError::Corrupt { path, why }) => {
             set_aside(directory, &format!("{} is damaged ({why})", path.display()))?;
+            // Once more, with nothing there.
+            let (store, notes) = read(directory, options, watcher).await?;
+            (store, notes, false)
         }
         Err(error) => return Err(error.into()),
-    }
-    // Once more, with nothing there.
-    let (store, payloads, results, notes) = read(directory, options, watcher).await?;
-    let key = NodeKey::load_or_create(&key)?;
-    store
-        .set_mark(OWNER, key.node_id().0.to_vec())
-        .await
-        .with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(Disk { key, store, payloads, results, notes, returning: false })
+    };
+    Ok(Disk { key: NodeKey::load_or_create(&key)?, store, notes, returning })
 }
 
 /// Makes the disk of a node that lives once.
@@ -87,35 +62,28 @@ pub(super) async fn open(directory: &Path, options: StoreOptions, watcher: Arc<d
 /// # Errors
 /// If the directory cannot be written.
 pub(super) async fn create(directory: &Path, options: StoreOptions, watcher: Arc<dyn Watcher>) -> anyhow::Result<Disk> {
-    let file = directory.join(store::FILE);
-    if file.exists() {
-        std::fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
-    }
-    let (store, payloads, results, notes) = read(directory, options, watcher).await?;
-    Ok(Disk { key: NodeKey::generate()?, store, payloads, results, notes, returning: false })
+    let unremovable = || format!("cannot remove what another node has left in {}", directory.display());
+    Store::remove(directory).with_context(unremovable)?;
+    let (store, notes) = read(directory, options, watcher).await?;
+    Ok(Disk { key: NodeKey::generate()?, store, notes, returning: false })
 }
 
-type Found = (Store, Arc<Payloads>, Arc<Results>, Vec<(u64, Note)>);
-
-/// All of it is read at once: what is damaged shows now, and not in the midst of the work.
-async fn read(directory: &Path, options: StoreOptions, watcher: Arc<dyn Watcher>) -> Result<Found, OpenError> {
+/// All of it is read at once: a journal that is damaged shows now, and not in the midst of the work.
+async fn read(
+    directory: &Path,
+    options: StoreOptions,
+    watcher: Arc<dyn Watcher>,
+) -> Result<(Store, Vec<(u64, Note)>), OpenError> {
     let directory = directory.to_owned();
     let read = move || {
         let store = Store::open(&directory, options, watcher)?;
-        let found = (|| {
-            let payloads = Arc::new(Payloads::open(&store, &directory)?);
-            let results = Arc::new(Results::open(&store)?);
-            Ok((payloads, results, notes::read(&store)?))
-        })();
-        match found {
-            Ok((payloads, results, notes)) => Ok((store, payloads, results, notes)),
-            Err(error) => {
-                store.abandon();
-                Err(error)
-            }
+        let notes = notes::read(&store, &directory.join(store::FILE));
+        if notes.is_err() {
+            store.close();
         }
+        Ok((store, notes?))
     };
-    if options.inline {
+    if options.here {
         return read();
     }
     // It may take seconds, and the caller's runtime has other nodes on it.
@@ -156,10 +124,7 @@ fn set_aside(directory: &Path, why: &str) -> anyhow::Result<()> {
 
 /// An ending that no file in the directory has.
 fn free_suffix(directory: &Path) -> String {
-    let taken = |suffix: &String| -> bool {
-        [store::FILE, KEY]
-            .iter()
-            .any(|name| -> bool { PathBuf::from(directory).join(format!("{name}.{suffix}")).exists() })
-    };
-    (1..).map(|number| format!("damaged-{number}")).find(|suffix| !taken(suffix)).expect("there are enough numbers")
+    let free =
+        |suffix: &String| [store::FILE, KEY].iter().all(|name| !directory.join(format!("{name}.{suffix}")).exists());
+    (1..).map(|number| format!("damaged-{number}")).find(free).expect("there are enough numbers")
 }

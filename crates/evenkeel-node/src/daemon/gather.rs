@@ -138,9 +138,9 @@ async fn collect(
 ) -> bool {
     let batch = delivery.batch;
     if source == inner.me.node {
-        let held = DocSet(inner.results.of_batch(batch).0 & &delivery.missing.0);
+        let held = DocSet(inner.store.results.of_batch(batch).0 & &delivery.missing.0);
         for number in held.iter() {
-            let Ok(Some(record)) = inner.results.get(DocId { batch, number }) else { continue };
+            let Ok(Some(record)) = inner.store.results.get(DocId { batch, number }) else { continue };
             if fits(&record) && !delivery.deliver(record).await {
                 return false;
             }

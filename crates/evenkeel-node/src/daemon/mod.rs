@@ -45,7 +45,7 @@ use crate::api::types::{ErrorCode, Problem};
 use crate::api::{ApiSettings, EventLog, Token};
 use crate::config::Config;
 use crate::process::{self, Execute};
-use crate::store::{Payloads, Results, Store, StoreOptions};
+use crate::store::{Store, StoreOptions};
 use copies::Copies;
 use disk::Disk;
 use engine::{Engine, Orders, Signals};
@@ -94,8 +94,6 @@ pub struct Inner {
     oneself: Oneself,
     orders: Orders,
     network: Network,
-    payloads: Arc<Payloads>,
-    results: Arc<Results>,
     store: Store,
     executor: Arc<dyn Execute>,
     surroundings: Arc<dyn Surroundings>,
@@ -188,7 +186,9 @@ impl Daemon {
             // What lives once is not read again.
             sync: keep_identity && config.store.sync,
             gather: config.store.gather,
-            inline: surroundings.writes_inline(),
+            here: surroundings.writes_inline(),
+            // Nodes that live once are many in one process.
+            cache: if keep_identity { StoreOptions::default().cache } else { 8 << 20 },
         };
         let watcher = Arc::new(notes::ToLoop(orders.clone()));
         let disk = if keep_identity {
@@ -196,7 +196,7 @@ impl Daemon {
         } else {
             disk::create(&data_dir, options, watcher).await?
         };
-        let Disk { key, store, payloads, results, notes, returning } = disk;
+        let Disk { key, store, notes, returning } = disk;
         let now = surroundings.unix_micros() / 1000;
         let generation = if keep_identity { home.generation(now)? } else { Generation(now) };
         let me = Origin { node: key.node_id(), generation };
@@ -208,15 +208,14 @@ impl Daemon {
         };
         let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
 
-        let service =
-            Peers { me: me.node, orders: orders.clone(), payloads: payloads.clone(), results: results.clone() };
+        let service = Peers { me: me.node, orders: orders.clone(), store: store.clone() };
         let mut net = NetworkConfig::new(name.clone(), key, generation);
         net.keyring = keyring;
         net.listen = config.network.listen;
         net.advertise = config.network.advertise;
         net.seeds = config.network.seeds.clone();
         if keep_identity {
-            net.seeds.extend(acquaintances::remembered(&store));
+            net.seeds.extend(acquaintances::remembered(&data_dir));
         }
         net.http = http_address.map(|address| address.to_string());
         net.gossip_interval = config.gossip.interval;
@@ -248,7 +247,7 @@ impl Daemon {
         } else {
             Node::recover(me, settings, seed, notes, &mut out)
         };
-        let ends = disk::untold_ends(&node, &results);
+        let ends = disk::untold_ends(&node, &store.results);
         if !ends.is_empty() {
             tracing::info!("results are on the disk whose documents had not ended for this node");
             let message = Message::Ahead { generation, reason: Reason::Result, changes: ends };
@@ -259,8 +258,16 @@ impl Daemon {
         let (lag_sender, lag) = watch::channel(Duration::ZERO);
         let copies = config.documents.copies.max(1) as usize;
         let engine = Engine {
-            starter: Starter::new(executor.clone(), network.clone(), payloads.clone(), orders.clone()),
-            copies: Copies::new(&node, copies, network.clone(), payloads.clone(), results.clone(), orders.clone()),
+            starter: Starter::new(executor.clone(), network.clone(), store.payloads.clone(), orders.clone()),
+            copies: Copies::new(
+                &node,
+                copies,
+                network.clone(),
+                store.clone(),
+                orders.clone(),
+                // One that has just come to be holds nothing that others could be missing.
+                if returning { config.gossip.detection } else { Duration::ZERO },
+            ),
             node,
             out,
             gate: Gate::new(next_note),
@@ -277,7 +284,8 @@ impl Daemon {
         };
         let plan = engine.copies.plan();
         let engine = tokio::spawn(engine.run());
-        let acquaintances = keep_identity.then(|| tokio::spawn(acquaintances::note(store.clone(), network.members())));
+        let acquaintances =
+            keep_identity.then(|| tokio::spawn(acquaintances::note(data_dir.clone(), network.members())));
 
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let oneself = Oneself { name, version, address: network.advertised_addr(), http: http_address };
@@ -286,8 +294,6 @@ impl Daemon {
             oneself,
             orders,
             network,
-            payloads,
-            results,
             store,
             executor,
             surroundings,
@@ -444,7 +450,12 @@ impl Daemon {
             let _ = task.await;
         }
         self.inner.network.shutdown().await;
-        self.inner.store.clone().close().await;
+        let store = self.inner.store.clone();
+        if self.inner.surroundings.writes_inline() {
+            store.close();
+        } else if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+            tracing::error!("the store was not closed");
+        }
         // Last: the next node here must find nothing of this one at work.
         self.tasks().home = None;
     }

@@ -1,6 +1,9 @@
 //! The journal of a daemon: the core's notes in the store, and what the store tells the loop.
 
+use std::path::Path;
+
 use evenkeel_core::journal::{Journal, Note};
+use evenkeel_net::records::InvalidRecord;
 
 use super::engine::{Order, Orders};
 use crate::store::{OpenError, Store, Watcher};
@@ -11,29 +14,29 @@ pub(super) struct Notes(pub(super) Store);
 impl Journal for Notes {
     fn append(&mut self, number: u64, note: Note) {
         match evenkeel_net::notes::to_bytes(&note) {
-            Ok(bytes) => self.0.append(number, &bytes),
+            Ok(bytes) => self.0.journal.append(number, bytes.to_vec()),
             // It came in a frame, or was made of what did: it cannot be larger than one.
             Err(error) => panic!("a note that cannot be written down: {error}"),
         }
     }
 
     fn forget(&mut self, before: u64) {
-        self.0.forget(before);
+        self.0.journal.forget(before);
     }
 }
 
-/// Reads all notes of earlier runs.
+/// Reads all notes of earlier runs. `path`: of the store, for the error.
 ///
 /// # Errors
-/// If one is not what was written.
-pub(super) fn read(store: &Store) -> Result<Vec<(u64, Note)>, OpenError> {
+/// If one is not what was written: what follows from it cannot be known then.
+pub(super) fn read(store: &Store, path: &Path) -> Result<Vec<(u64, Note)>, OpenError> {
     let mut notes = Vec::new();
-    store.notes(|number, bytes| {
-        let note = evenkeel_net::notes::from_bytes(&bytes).map_err(|error| format!("cannot be read: {error}"))?;
-        notes.push((number, note));
-        Ok(())
-    })?;
-    Ok(notes)
+    store.journal.entries(|number, bytes| notes.push((number, evenkeel_net::notes::from_bytes(bytes))))?;
+    let note = |(number, note): (u64, Result<Note, InvalidRecord>)| {
+        let why = |error| format!("note {number} of its journal cannot be read: {error}");
+        note.map(|note| (number, note)).map_err(|error| OpenError::Corrupt { path: path.to_owned(), why: why(error) })
+    };
+    notes.into_iter().map(note).collect()
 }
 
 /// Tells the loop what the store has to tell.

@@ -9,7 +9,7 @@ use evenkeel_net::records::{ResultRecord, SegmentId};
 use evenkeel_net::{Network, PutResults};
 
 use crate::seldom::Seldom;
-use crate::store::{Payloads, Results};
+use crate::store::Store;
 
 /// Results sent to one peer at once.
 const GROUP: usize = 256;
@@ -37,8 +37,7 @@ pub(super) struct Plan {
     pub(super) me: NodeId,
     pub(super) copies: usize,
     pub(super) network: Network,
-    payloads: Arc<Payloads>,
-    pub(super) results: Arc<Results>,
+    pub(super) store: Store,
     line: Arc<Seldom>,
 }
 
@@ -56,28 +55,8 @@ impl Places {
 }
 
 impl Plan {
-    pub(super) fn new(
-        me: NodeId,
-        copies: usize,
-        network: Network,
-        payloads: Arc<Payloads>,
-        results: Arc<Results>,
-    ) -> Plan {
-        Plan { me, copies, network, payloads, results, line: Arc::default() }
-    }
-
-    /// Takes a node off the lists of holders.
-    pub(super) fn strike(&self, gone: NodeId) {
-        let others =
-            |holders: &[NodeId]| -> Vec<NodeId> { holders.iter().copied().filter(|holder| *holder != gone).collect() };
-        for (segment, holders) in self.payloads.entrusted_segments() {
-            if holders.contains(&gone) {
-                self.payloads.set_holders(segment, &others(&holders));
-            }
-        }
-        for (doc, holders) in self.results.held_by(|holders| holders.contains(&gone)) {
-            self.results.set_holders(doc, &others(&holders));
-        }
+    pub(super) fn new(me: NodeId, copies: usize, network: Network, store: Store) -> Plan {
+        Plan { me, copies, network, store, line: Arc::default() }
     }
 
     /// What has to be copied on this occasion.
@@ -87,11 +66,13 @@ impl Plan {
             false => node.view().live.contains_key(holder),
         };
         let staying = |holders: &[NodeId]| -> Vec<NodeId> { holders.iter().copied().filter(stays).collect() };
+        // Where the disk has lost who the holders are, this node knows of itself.
+        let first = |staying: &[NodeId]| staying.first().copied().unwrap_or(self.me);
         let lacks = |holders: &[NodeId]| {
             let staying = staying(holders);
             match occasion {
                 // Of several holders the first makes the copy.
-                Occasion::Change => staying.len() < self.copies && staying.first() == Some(&self.me),
+                Occasion::Change => staying.len() < self.copies && first(&staying) == self.me,
                 Occasion::LeavingSole => staying.is_empty(),
                 Occasion::Leaving => staying.len() < self.copies,
             }
@@ -102,10 +83,10 @@ impl Plan {
                 candidates.filter(|heir| stays(heir) && !holders.contains(heir)).take(HEIRS).collect();
             (!heirs.is_empty()).then(|| Places { staying: staying(holders), heirs })
         };
-        let entrusted = self.payloads.entrusted_segments().into_iter().filter(|(_, holders)| lacks(holders));
+        let entrusted = self.store.payloads.entrusted().into_iter().filter(|(_, holders)| lacks(holders));
         let payloads = entrusted.filter_map(|(segment, holders)| Some((segment, places(segment, &holders)?))).collect();
         let mut results: BTreeMap<Places, Vec<DocId>> = BTreeMap::new();
-        for (doc, holders) in self.results.held_by(lacks) {
+        for (doc, holders) in self.store.results.held_by(lacks) {
             let segment = SegmentId { batch: doc.batch, segment: doc.number.segment() };
             if let Some(places) = places(segment, &holders) {
                 results.entry(places).or_default().push(doc);
@@ -152,12 +133,12 @@ impl Repair {
 
     async fn copy_payloads(&self, segment: SegmentId, places: &Places) -> bool {
         // What cannot be read here is not here; its other holders have it.
-        let Ok(Some(found)) = self.plan.payloads.get(segment) else { return true };
+        let Ok(Some(found)) = self.plan.store.payloads.get(segment) else { return true };
         for heir in &places.heirs {
             let holders = places.with(*heir);
             match self.plan.network.put_payloads(*heir, segment, &holders, &found).await {
                 Ok(()) => {
-                    self.plan.payloads.set_holders(segment, &holders);
+                    self.plan.store.payloads.set_holders(segment, &holders);
                     return true;
                 }
                 Err(error) => self.complain(&error),
@@ -171,7 +152,7 @@ impl Repair {
         let (mut group, mut bytes, mut read) = (Vec::new(), 0, 0);
         while read < docs.len() && read < GROUP && bytes < GROUP_BYTES {
             // What cannot be read here is not here.
-            if let Ok(Some(record)) = self.plan.results.get(docs[read]) {
+            if let Ok(Some(record)) = self.plan.store.results.get(docs[read]) {
                 bytes += record.stdout.bytes.len() + record.stderr.bytes.len();
                 group.push(record);
             }
@@ -185,7 +166,7 @@ impl Repair {
             match self.plan.network.put_results(*heir, self.header, group).await {
                 Ok(()) => {
                     let holders = places.with(*heir);
-                    group.iter().for_each(|record| self.plan.results.set_holders(record.doc, &holders));
+                    self.plan.store.results.set_holders(group.iter().map(|record| record.doc), &holders);
                     return true;
                 }
                 Err(error) => self.complain(&error),

@@ -1,7 +1,6 @@
 //! What this node does for its peers.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use evenkeel_core::Input;
@@ -14,14 +13,13 @@ use evenkeel_net::{PutResults, Refusal, Service};
 use tokio::sync::mpsc;
 
 use super::engine::Orders;
-use crate::store::{Payloads, Results, SegmentBytes};
+use crate::store::{SegmentBytes, Store};
 
 /// Serves peers from the stores, and hands messages to the loop.
 pub(super) struct Peers {
     pub(super) me: NodeId,
     pub(super) orders: Orders,
-    pub(super) payloads: Arc<Payloads>,
-    pub(super) results: Arc<Results>,
+    pub(super) store: Store,
 }
 
 #[async_trait]
@@ -39,17 +37,17 @@ impl Service for Peers {
     ) -> Result<(), Refusal> {
         let bytes = SegmentBytes::from_payloads(segment, &payloads);
         let bytes = bytes.ok_or_else(|| Refusal("the payloads are not those of consecutive documents".to_owned()))?;
-        self.payloads.put(segment, bytes, &holders).await.map_err(unwritable)
+        self.store.payloads.put(segment, bytes, Some(holders)).await.map_err(unwritable)
     }
 
     async fn get_payloads(&self, _from: NodeId, segment: SegmentId) -> Result<Option<Vec<Payload>>, Refusal> {
-        self.payloads.get(segment).map_err(|error| Refusal(format!("cannot read its data directory: {error}")))
+        self.store.payloads.get(segment).map_err(|error| Refusal(format!("cannot read its data directory: {error}")))
     }
 
     /// Stores results, and lets the core know of the outcomes ahead of the sender's log.
     async fn put_results(&self, from: NodeId, header: PutResults, results: Vec<ResultRecord>) -> Result<(), Refusal> {
-        self.results.put(&results, &[from, self.me]).await.map_err(unwritable)?;
         let mut ended: BTreeMap<(BatchId, Epoch, NodeId, Outcome), DocSet> = BTreeMap::new();
+        self.store.results.put(&results, &[from, self.me]).await.map_err(unwritable)?;
         for record in &results {
             let key = (record.doc.batch, record.epoch, record.node, record.outcome);
             ended.entry(key).or_default().insert(record.doc.number);
@@ -74,9 +72,9 @@ impl Service for Peers {
         wanted: DocSet,
         out: mpsc::Sender<ResultRecord>,
     ) -> Result<(), Refusal> {
-        let held = DocSet(self.results.of_batch(batch).0 & wanted.0);
+        let held = DocSet(self.store.results.of_batch(batch).0 & wanted.0);
         for number in held.iter() {
-            match self.results.get(DocId { batch, number }) {
+            match self.store.results.get(DocId { batch, number }) {
                 Ok(Some(record)) => {
                     if out.send(record).await.is_err() {
                         return Ok(());

@@ -20,7 +20,7 @@ use crate::store::{Payloads, SegmentBytes};
 pub(super) struct Starter {
     executor: Arc<dyn Execute>,
     network: Network,
-    payloads: Arc<Payloads>,
+    payloads: Payloads,
     orders: Orders,
     templates: BTreeMap<BatchId, Arc<Template>>,
     /// Claims that wait for the payloads of their segment.
@@ -29,12 +29,7 @@ pub(super) struct Starter {
 }
 
 impl Starter {
-    pub(super) fn new(
-        executor: Arc<dyn Execute>,
-        network: Network,
-        payloads: Arc<Payloads>,
-        orders: Orders,
-    ) -> Starter {
+    pub(super) fn new(executor: Arc<dyn Execute>, network: Network, payloads: Payloads, orders: Orders) -> Starter {
         Starter {
             executor,
             network,
@@ -48,6 +43,7 @@ impl Starter {
 
     /// Starts the claim's process, or begins to fetch its payload. Returns what to tell the core if neither can be.
     pub(super) fn start(&mut self, claim: Claim, node: &Node) -> Option<Input> {
+        // Read here, on the loop: it was written or fetched not long ago, and is in memory more often than not.
         match self.payloads.document(claim.doc) {
             Ok(Some(payload)) => self.run(&claim, payload, node),
             Ok(None) => {
@@ -165,7 +161,7 @@ async fn fetch(
                     tracing::warn!(from = %candidate, batch = %segment.batch, "a segment of payloads that is not whole");
                     continue;
                 };
-                match payloads.put_fetched(segment, &bytes) {
+                match payloads.put(segment, bytes, None).await {
                     Ok(()) => return true,
                     // The store has said so.
                     Err(_) => return false,

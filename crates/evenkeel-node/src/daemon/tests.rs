@@ -16,7 +16,7 @@ use super::engine::{Order, Orders};
 use super::service::Peers;
 use super::{Daemon, Options};
 use crate::config::Config;
-use crate::store::{Payloads, Results};
+use crate::store::Store;
 
 /// Time after which a test that waits has failed.
 pub(super) const LONG: Duration = Duration::from_secs(20);
@@ -25,8 +25,7 @@ pub(super) const LONG: Duration = Duration::from_secs(20);
 pub(super) struct Side {
     pub(super) me: Origin,
     pub(super) network: Network,
-    pub(super) payloads: Arc<Payloads>,
-    pub(super) results: Arc<Results>,
+    pub(super) store: Store,
     pub(super) orders: Orders,
     pub(super) received: mpsc::UnboundedReceiver<Order>,
     _directory: tempfile::TempDir,
@@ -38,17 +37,14 @@ impl Side {
         let key = NodeKey::generate().unwrap();
         let me = Origin { node: key.node_id(), generation: Generation(1) };
         let store = crate::store::tests::open(directory.path());
-        let payloads = Arc::new(Payloads::open(&store, directory.path()).unwrap());
-        let results = Arc::new(Results::open(&store).unwrap());
         let (sender, received) = mpsc::unbounded_channel();
         let orders = Orders(sender);
-        let service =
-            Peers { me: me.node, orders: orders.clone(), payloads: payloads.clone(), results: results.clone() };
+        let service = Peers { me: me.node, orders: orders.clone(), store: store.clone() };
         let mut config = NetworkConfig::new(name, key, me.generation);
         config.gossip_interval = Duration::from_millis(50);
         config.seeds = seeds;
         let network = Network::start(config, Arc::new(service)).await.unwrap();
-        Side { me, network, payloads, results, orders, received, _directory: directory }
+        Side { me, network, store, orders, received, _directory: directory }
     }
 
     pub(super) fn node(&self) -> Node {
@@ -87,24 +83,39 @@ pub(super) fn record(node: &Node) -> ResultRecord {
     }
 }
 
+fn options(directory: &std::path::Path, keep_identity: bool) -> Options {
+    let mut config = Config::default();
+    config.node.data_dir = Some(directory.to_owned());
+    config.network.listen.set_port(0);
+    Options { config, keyring: None, token: None, http: false, keep_identity, outcomes: None, guardian: None }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_whose_loop_breaks_off_has_not_left() {
     let directory = tempfile::tempdir().unwrap();
-    let mut config = Config::default();
-    config.node.data_dir = Some(directory.path().to_owned());
-    config.network.listen.set_port(0);
-    let options = Options {
-        config,
-        keyring: None,
-        token: None,
-        http: false,
-        keep_identity: false,
-        outcomes: None,
-        guardian: None,
-    };
-    let daemon = Daemon::start(options).await.unwrap();
+    let daemon = Daemon::start(options(directory.path(), false)).await.unwrap();
     assert_eq!(daemon.ask::<()>(|_| panic!("as a defect would")).await, None);
     let error = tokio::time::timeout(LONG, daemon.left()).await.expect("it is noticed").unwrap_err();
     assert!(error.to_string().contains("broken off"), "{error}");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_holds_is_its_own_after_a_restart_and_no_other_nodes() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = async |keep| Daemon::start(options(directory.path(), keep)).await.unwrap();
+    let daemon = start(true).await;
+    let me = daemon.me().node;
+    let record = daemon.ask(record).await.unwrap();
+    daemon.inner.store.results.put(std::slice::from_ref(&record), &[me]).await.unwrap();
+    daemon.stop().await;
+    assert!(daemon.inner.store.results.get(record.doc).is_err(), "the next node here has the file for itself");
+    let daemon = start(true).await;
+    assert_eq!(daemon.me().node, me);
+    assert_eq!(daemon.inner.store.results.get(record.doc).unwrap(), Some(record.clone()));
+    daemon.stop().await;
+    let daemon = start(false).await;
+    assert_ne!(daemon.me().node, me);
+    assert_eq!(daemon.inner.store.results.get(record.doc).unwrap(), None);
     daemon.stop().await;
 }

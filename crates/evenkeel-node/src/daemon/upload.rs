@@ -136,7 +136,7 @@ impl Upload for Submission {
 }
 
 /// Stores a segment on the nodes that should have it, or on the next best. Returns how many have it.
-async fn place(inner: Arc<Inner>, id: SegmentId, bytes: SegmentBytes) -> Result<usize, Problem> {
+async fn place(inner: Arc<Inner>, id: SegmentId, mut bytes: SegmentBytes) -> Result<usize, Problem> {
     let candidates = inner.ask(move |node: &Node| node.holders(id.batch, id.segment)).await?;
     let wanted = inner.copies.min(candidates.len()).max(1);
     let mut holders: Vec<NodeId> = candidates[..wanted].to_vec();
@@ -147,7 +147,13 @@ async fn place(inner: Arc<Inner>, id: SegmentId, bytes: SegmentBytes) -> Result<
     while place < holders.len() {
         let holder = holders[place];
         let failure = if holder == inner.me.node {
-            inner.payloads.put(id, bytes.clone(), &holders).await.err().map(|error| error.to_string())
+            inner
+                .store
+                .payloads
+                .put(id, std::mem::take(&mut bytes), Some(holders.clone()))
+                .await
+                .err()
+                .map(|error| error.to_string())
         } else {
             inner.network.put_payloads(holder, id, &holders, &payloads).await.err().map(|error| error.to_string())
         };
@@ -168,7 +174,7 @@ async fn place(inner: Arc<Inner>, id: SegmentId, bytes: SegmentBytes) -> Result<
     }
     // It was stored here with those in mind that were to have it, and not all of them took it.
     if holders.contains(&inner.me.node) {
-        inner.payloads.set_holders(id, &holders);
+        inner.store.payloads.set_holders(id, &holders);
     }
     if stored == 0 {
         let message = "no node could store the payloads";

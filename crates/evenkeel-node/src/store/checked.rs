@@ -1,98 +1,105 @@
-//! Values as they are on the disk: smaller if that is possible, and with a checksum that also knows where they belong, so
-//! that neither other bytes nor the right bytes in a wrong place are ever taken for the value.
+//! A value on the disk: compressed if that makes it smaller, and with a checksum that knows where the value belongs, so
+//! that neither a byte that has changed nor a value in the place of another is ever taken for the truth.
 
-/// Bytes of a checksum: half a blake3 hash.
-const CHECKSUM: usize = 16;
+use std::borrow::Cow;
 
-/// Bytes before the body: how it is packed, its size unpacked, its checksum.
-const HEAD: usize = 1 + 4 + CHECKSUM;
+use super::Trouble;
 
-/// Values shorter than this are not worth packing.
-const WORTH: usize = 64;
+/// Bytes of the checksum.
+const CHECK: usize = 16;
 
+/// A value shorter than this is not worth compressing: it costs a few microseconds, and saves a few bytes.
+const SHORT: usize = 256;
+
+/// The first byte after the checksum: how the rest is to be read.
 const PLAIN: u8 = 0;
 const LZ4: u8 = 1;
 
-/// A value as it is on the disk. `place`: its table and key, in any form that is the same when it is read.
-pub(super) fn seal(place: &[u8], value: &[u8]) -> Vec<u8> {
-    let mut packed = if value.len() < WORTH { Vec::new() } else { lz4_flex::block::compress(value) };
-    let how = if packed.is_empty() || packed.len() >= value.len() { PLAIN } else { LZ4 };
-    if how == PLAIN {
-        packed = value.to_vec();
-    }
-    let mut sealed = Vec::with_capacity(HEAD + packed.len());
-    sealed.push(how);
-    sealed.extend_from_slice(&(value.len() as u32).to_le_bytes());
-    sealed.extend_from_slice(&checksum(place, &sealed, &packed));
-    sealed.append(&mut packed);
-    sealed
+/// Where a value belongs: its table and its key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) table: u8,
+    pub(super) major: u64,
+    pub(super) middle: u32,
+    pub(super) minor: u32,
 }
 
-/// The value that was sealed for this place; `None` if these bytes are not that.
-pub(super) fn unseal(place: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
-    let (head, body) = sealed.split_at_checked(HEAD)?;
-    let (what, sum) = head.split_at(HEAD - CHECKSUM);
-    if checksum(place, what, body) != sum {
-        return None;
+impl Place {
+    fn check(self, rest: &[u8]) -> [u8; CHECK] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&[self.table]);
+        hasher.update(&self.major.to_le_bytes());
+        hasher.update(&self.middle.to_le_bytes());
+        hasher.update(&self.minor.to_le_bytes());
+        hasher.update(rest);
+        hasher.finalize().as_bytes()[..CHECK].try_into().expect("a hash has 32 bytes")
     }
-    let size = u32::from_le_bytes(what[1..].try_into().expect("four bytes")) as usize;
-    match what[0] {
-        PLAIN => Some(body.to_vec()),
-        // The checksum was right: these bytes are ours, and so is the size that is reserved here.
-        LZ4 => lz4_flex::block::decompress(body, size).ok().filter(|value| value.len() == size),
-        _ => None,
-    }
-}
 
-fn checksum(place: &[u8], what: &[u8], body: &[u8]) -> [u8; CHECKSUM] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&(place.len() as u32).to_le_bytes());
-    hasher.update(place);
-    hasher.update(what);
-    hasher.update(body);
-    hasher.finalize().as_bytes()[..CHECKSUM].try_into().expect("a hash is longer")
+    /// The value as it is stored in this place.
+    pub(super) fn seal(self, value: &[u8]) -> Vec<u8> {
+        let compressed = if value.len() < SHORT { Vec::new() } else { lz4_flex::compress_prepend_size(value) };
+        let (form, body) = match !compressed.is_empty() && compressed.len() < value.len() {
+            true => (LZ4, compressed.as_slice()),
+            false => (PLAIN, value),
+        };
+        let mut sealed = Vec::with_capacity(CHECK + 1 + body.len());
+        sealed.extend_from_slice(&[0; CHECK]);
+        sealed.push(form);
+        sealed.extend_from_slice(body);
+        let check = self.check(&sealed[CHECK..]);
+        sealed[..CHECK].copy_from_slice(&check);
+        sealed
+    }
+
+    /// The value that was stored here.
+    ///
+    /// # Errors
+    /// [`Trouble::Corrupt`] if these are not the bytes that [`Place::seal`] made for this place.
+    pub(super) fn open(self, sealed: &[u8]) -> Result<Cow<'_, [u8]>, Trouble> {
+        let Some((check, rest)) = sealed.split_first_chunk::<CHECK>() else {
+            return Err(Trouble::corrupt("a value without a checksum"));
+        };
+        if self.check(rest) != *check {
+            return Err(Trouble::corrupt("its checksum is wrong"));
+        }
+        match rest.split_first() {
+            Some((&PLAIN, body)) => Ok(Cow::Borrowed(body)),
+            // The size that the body says is trusted: the checksum covers it.
+            Some((&LZ4, body)) => lz4_flex::decompress_size_prepended(body)
+                .map(Cow::Owned)
+                .map_err(|error| Trouble::corrupt(format!("it cannot be unpacked: {error}"))),
+            _ => Err(Trouble::corrupt("a value of an unknown form")),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    proptest! {
-        #[test]
-        fn a_value_comes_back_from_its_place_and_from_no_other(
-            value in proptest::collection::vec(0..4u8, 0..600), other: Vec<u8>, at: usize, bit in 0..8u8,
-        ) {
-            let sealed = seal(b"here", &value);
-            prop_assert_eq!(unseal(b"here", &sealed), Some(value));
-            prop_assert_eq!(unseal(b"there", &sealed), None);
-            prop_assert_eq!(unseal(b"here", &other), None);
-            let mut spoilt = sealed.clone();
-            let at = at % spoilt.len();
-            spoilt[at] ^= 1 << bit;
-            prop_assert_eq!(unseal(b"here", &spoilt), None);
-            prop_assert_eq!(unseal(b"here", &sealed[..at]), None);
-        }
-    }
-
     #[test]
-    fn what_repeats_itself_is_packed_and_what_does_not_is_left() {
-        let text = b"https://example.org/page/1\n".repeat(100);
-        assert!(seal(b"", &text).len() < text.len() / 5);
-        let noise: Vec<u8> = blake3::Hasher::new().finalize_xof().take_bytes(500);
-        assert_eq!(seal(b"", &noise).len(), HEAD + noise.len());
-    }
-
-    trait Take {
-        fn take_bytes(self, count: usize) -> Vec<u8>;
-    }
-
-    impl Take for blake3::OutputReader {
-        fn take_bytes(mut self, count: usize) -> Vec<u8> {
-            let mut bytes = vec![0; count];
-            self.fill(&mut bytes);
-            bytes
+    fn a_value_comes_back_only_whole_and_in_its_place() {
+        let place = Place { table: 1, major: 2, middle: 3, minor: 4 };
+        let noise: Vec<u8> = (0..1000u32).map(|number| ((number * number) >> 3) as u8 ^ number as u8).collect();
+        for value in [b"".as_slice(), b"short", &[7; 5000], &noise] {
+            let sealed = place.seal(value);
+            assert_eq!(place.open(&sealed).unwrap(), value);
+            assert!(sealed.len() <= value.len() + CHECK + 1);
+            for elsewhere in [
+                Place { table: 2, ..place },
+                Place { major: 9, ..place },
+                Place { middle: 9, ..place },
+                Place { minor: 9, ..place },
+            ] {
+                assert!(elsewhere.open(&sealed).is_err());
+            }
+            for at in 0..sealed.len() {
+                let mut wrong = sealed.clone();
+                wrong[at] ^= 1;
+                assert!(place.open(&wrong).is_err(), "byte {at}");
+                assert!(place.open(&sealed[..at]).is_err(), "cut at {at}");
+            }
         }
+        assert!(place.seal(&[7; 5000]).len() < 100, "it is compressed");
     }
 }

@@ -1,65 +1,88 @@
-//! Segments that were fetched from their holders to run documents from. They are nobody's copy: they lie in a file without
-//! a name, and are gone with the process.
+//! Segments that were fetched to run documents from. They are a cache: in a file without a name, which goes with the
+//! process, and never synced. Whoever has them for good checks them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
-use evenkeel_core::ids::BatchId;
-use evenkeel_net::records::SegmentId;
+use evenkeel_net::records::{Payload, SegmentId};
 
-use super::SegmentBytes;
+use super::segment::{SegmentBytes, split};
 use super::spool::{Extent, Spool};
 
-/// Where a segment lies, and where in it each document ends.
-type Held = (Extent, Box<[u32]>);
-
+/// See above.
 #[derive(Debug)]
 pub(super) struct Fetched {
     spool: Spool,
-    held: Mutex<BTreeMap<SegmentId, Held>>,
+    /// Held by whoever reads: the room of a segment is given back only when nobody does.
+    segments: RwLock<BTreeMap<SegmentId, Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    extent: Extent,
+    ends: Box<[u32]>,
 }
 
 impl Fetched {
-    /// None yet; they will be in this directory.
-    pub(super) fn create(directory: &Path) -> io::Result<Fetched> {
-        Ok(Fetched { spool: Spool::create(directory)?, held: Mutex::default() })
+    pub(super) fn new(spool: Spool) -> Fetched {
+        Fetched { spool, segments: RwLock::default() }
+    }
+
+    /// Sees whether so many bytes find room on the disk.
+    pub(super) fn probe(&self, bytes: usize) -> io::Result<()> {
+        self.spool.probe(bytes)
+    }
+
+    pub(super) fn has(&self, segment: SegmentId) -> bool {
+        self.segments().contains_key(&segment)
     }
 
     pub(super) fn put(&self, segment: SegmentId, bytes: &SegmentBytes) -> io::Result<()> {
-        if !self.held().contains_key(&segment) {
-            let extent = self.spool.append(bytes.bytes())?;
-            self.held().insert(segment, (extent, bytes.ends().into()));
+        let kept = Kept { extent: self.spool.append(bytes.bytes())?, ends: bytes.ends().into() };
+        // Two may have fetched it at the same time. The room that the second took is lost as long as the process lives.
+        if let Entry::Vacant(place) = self.segments.write().unwrap_or_else(PoisonError::into_inner).entry(segment) {
+            place.insert(kept);
         }
         Ok(())
     }
 
-    /// The payload at a place in a segment; `None` if it is not here.
+    pub(super) fn get(&self, segment: SegmentId) -> io::Result<Option<Vec<Payload>>> {
+        let segments = self.segments();
+        let Some(kept) = segments.get(&segment) else { return Ok(None) };
+        Ok(Some(split(segment, &self.spool.read(kept.extent)?, &kept.ends)))
+    }
+
     pub(super) fn document(&self, segment: SegmentId, place: usize) -> io::Result<Option<Bytes>> {
-        let extent = {
-            let held = self.held();
-            let Some((extent, ends)) = held.get(&segment) else { return Ok(None) };
-            let Some(end) = ends.get(place) else { return Ok(None) };
-            let start = if place == 0 { 0 } else { ends[place - 1] };
-            extent.part(start, *end)
-        };
-        self.spool.read(extent).map(Some)
+        let segments = self.segments();
+        let Some(kept) = segments.get(&segment) else { return Ok(None) };
+        let Some(end) = kept.ends.get(place) else { return Ok(None) };
+        let start = if place == 0 { 0 } else { kept.ends[place - 1] };
+        self.spool.read(kept.extent.part(start, *end)).map(Some)
     }
 
-    /// A whole segment; `None` if it is not here.
-    pub(super) fn get(&self, segment: SegmentId) -> io::Result<Option<SegmentBytes>> {
-        let Some((extent, ends)) = self.held().get(&segment).cloned() else { return Ok(None) };
-        Ok(Some(SegmentBytes::new(self.spool.read(extent)?.to_vec(), ends.to_vec())))
+    /// Forgets a segment, and gives its room back.
+    pub(super) fn remove(&self, segment: SegmentId) {
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = segments.remove(&segment) {
+            self.spool.release(kept.extent);
+        }
     }
 
-    /// What is fetched of a batch that is removed is not found any more; its bytes go with the process.
-    pub(super) fn remove_batch(&self, batch: BatchId) {
-        self.held().retain(|segment, _| segment.batch != batch);
+    /// Forgets segments of which this is true.
+    pub(super) fn forget(&self, is: impl Fn(SegmentId) -> bool) {
+        self.segments.write().unwrap_or_else(PoisonError::into_inner).retain(|segment, kept| {
+            let stays = !is(*segment);
+            if !stays {
+                self.spool.release(kept.extent);
+            }
+            stays
+        });
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<SegmentId, Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn segments(&self) -> RwLockReadGuard<'_, BTreeMap<SegmentId, Kept>> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

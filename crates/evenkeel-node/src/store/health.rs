@@ -1,6 +1,5 @@
 //! Whether the data directory takes what is written to it.
 
-use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::seldom::Seldom;
@@ -13,25 +12,24 @@ pub struct Health {
 }
 
 impl Health {
-    /// Why the last write failed; `None` if it did not.
+    /// Why nothing can be written; `None` if it can.
     pub fn trouble(&self) -> Option<String> {
         self.state().clone()
     }
 
-    /// Notes how a write went, and says what changes. A full disk fails every write: that is no line for each.
-    pub(super) fn note<T>(&self, written: io::Result<T>) -> io::Result<T> {
-        let now = written.as_ref().err().map(io::Error::to_string);
-        let before = std::mem::replace(&mut *self.state(), now);
-        match &written {
-            Err(error) => {
-                if let Some(unsaid) = self.line.due() {
-                    tracing::error!(%error, unsaid, "cannot write to the data directory; copies go to other nodes");
-                }
-            }
-            Ok(_) if before.is_some() => tracing::info!("the data directory can be written to again"),
-            Ok(_) => {}
+    /// Notes that a write failed. A full disk fails every one: that is no line for each.
+    pub(super) fn ill(&self, why: &str) {
+        *self.state() = Some(why.to_owned());
+        if let Some(unsaid) = self.line.due() {
+            tracing::error!(unsaid, "cannot write to the data directory; copies go to other nodes: {why}");
         }
-        written
+    }
+
+    /// Notes that a write succeeded.
+    pub(super) fn well(&self) {
+        if self.state().take().is_some() {
+            tracing::info!("the data directory can be written to again");
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, Option<String>> {

@@ -1,54 +1,47 @@
-//! The journal: notes by number, opaque here.
+//! The journal: numbered entries, opaque here, that are read when the node starts.
+
+use std::sync::Arc;
 
 use redb::ReadableTable;
 
-use super::writer::Job;
-use super::{OpenError, Store, checked, guarded, tables};
+use super::queue::Work;
+use super::tables::{JOURNAL, journal_place};
+use super::{Handles, OpenError};
 
-impl Store {
-    /// Takes a note; [`super::Watcher::synced`] tells when it is on the disk. Does not wait.
-    pub fn append(&self, number: u64, note: &[u8]) {
-        self.send(Job::Note { number, bytes: checked::seal(&place(number), note) });
+/// The journal of a store. Clones are handles of the same.
+///
+/// Nothing here waits: whoever appends is told by the store's [`Watcher`](super::Watcher) what is on the disk.
+#[derive(Debug, Clone)]
+pub struct Journal(pub(super) Arc<Handles>);
+
+impl Journal {
+    /// Appends an entry, which is on the disk once the watcher has been told of this number or a higher one. An entry of
+    /// the same number is replaced. While the disk fails it is dropped: from [`Watcher::failed`](super::Watcher::failed) to
+    /// [`Watcher::recovered`](super::Watcher::recovered) entries are missing, and what they said must be written anew.
+    pub fn append(&self, number: u64, bytes: Vec<u8>) {
+        // The watcher has said what an error would.
+        let _ = self.0.write(Work::Append { number, bytes });
     }
 
-    /// Drops the notes below this number, once those that were taken before are on the disk. Does not wait.
+    /// Drops all entries of lower numbers, together with or after what was appended before. While the disk fails it does
+    /// nothing.
     pub fn forget(&self, before: u64) {
-        self.send(Job::Forget { before });
+        let _ = self.0.write(Work::Forget { before });
     }
 
-    /// Reads the whole journal, in order.
+    /// Gives all entries, in the order of their numbers.
     ///
     /// # Errors
-    /// If a note is not what was written: what follows from it cannot be known then.
-    pub fn notes(&self, mut each: impl FnMut(u64, Vec<u8>) -> Result<(), String>) -> Result<(), OpenError> {
-        let path = &self.0.medium.path;
-        let damaged = |number: u64, why: &str| OpenError::Corrupt {
-            path: path.clone(),
-            why: format!("note {number} of its journal {why}"),
-        };
-        let wrong = guarded(path, || {
-            let read = self.read().map_err(redb::Error::Io)?;
-            let journal = read.open_table(tables::JOURNAL)?;
-            for note in journal.iter()? {
-                let (number, sealed) = note?;
-                let number = number.value();
-                match checked::unseal(&place(number), sealed.value()) {
-                    Some(note) => {
-                        if let Err(why) = each(number, note) {
-                            return Ok(Some(damaged(number, &why)));
-                        }
-                    }
-                    None => return Ok(Some(damaged(number, "is not what was written"))),
-                }
+    /// [`OpenError::Corrupt`] if one is not as it was written: those before it have been given.
+    pub fn entries(&self, mut entry: impl FnMut(u64, &[u8])) -> Result<(), OpenError> {
+        let read = self.0.database.read(|txn| {
+            let table = txn.open_table(JOURNAL)?;
+            for row in table.iter()? {
+                let (number, sealed) = row?;
+                entry(number.value(), &journal_place(number.value()).open(sealed.value())?);
             }
-            Ok(None)
-        })?;
-        wrong.map_or(Ok(()), Err)
+            Ok(())
+        });
+        read.map_err(|trouble| OpenError::from_trouble(self.0.database.path(), trouble))
     }
-}
-
-fn place(number: u64) -> [u8; 9] {
-    let mut place = [b'j'; 9];
-    place[1..].copy_from_slice(&number.to_le_bytes());
-    place
 }

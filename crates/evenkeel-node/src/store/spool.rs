@@ -42,6 +42,26 @@ impl Spool {
         self.file.read_exact_at(&mut bytes, extent.offset)?;
         Ok(Bytes::from(bytes))
     }
+
+    /// Gives a part's room on the disk back. It reads as zeros from then on.
+    pub fn release(&self, extent: Extent) {
+        let how = rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
+        // A file system that cannot do it only keeps what would be gone with the process anyway.
+        let _ = rustix::fs::fallocate(&self.file, how, extent.offset, u64::from(extent.size));
+    }
+
+    /// Sees whether so many bytes find room on the disk.
+    pub(super) fn probe(&self, bytes: usize) -> io::Result<()> {
+        let extent = self.append(&vec![0; bytes]);
+        let synced = self.file.sync_data();
+        self.release(extent?);
+        synced
+    }
+
+    /// Bytes written so far.
+    pub fn size(&self) -> u64 {
+        self.end.load(Ordering::Relaxed)
+    }
 }
 
 impl Extent {

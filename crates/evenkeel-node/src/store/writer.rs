@@ -1,231 +1,326 @@
-//! The one thread that writes: what waits together is written together, and shares one sync.
+//! The writer: one thread that writes whatever waits, all of it in one transaction, syncs once, and then tells all who
+//! wait. What comes while it syncs is the next group. Where the disk fails it says so once, refuses what comes, and tries
+//! about once a second until the disk takes something again.
 
-use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
-use redb::WriteTransaction;
-use tokio::sync::oneshot;
+use evenkeel_core::change::{Entry, Status};
+use evenkeel_core::ids::{BatchId, DocId};
+use evenkeel_net::records::{ResultRecord, SegmentId};
+use redb::ReadableTable;
 
-use super::{Health, Medium, Watcher, io_error, out_of_order, tables};
-
-/// Bytes that one transaction takes, about: those at its front wait for all of it.
-const GROUP: usize = 16 << 20;
+use super::backend::Access;
+use super::index::{ListId, Marks, Part};
+use super::queue::{Item, ResultRow, SegmentRows, Turn, Work};
+use super::tables::{
+    self, PROBE_BYTES, Tables, doc_key, entrusted_place, held_place, journal_place, list_place, result_place,
+    segment_key, segment_of,
+};
+use super::{Shared, Trouble, rows};
 
 /// Time between two tries while the disk fails.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Bytes that a disk must take before it is believed to have recovered.
-const PROBE: usize = 1 << 20;
-
-/// What to do once a write is synced.
-pub(super) type Then = Box<dyn FnOnce() + Send>;
-
-type Change = Box<dyn FnOnce(&WriteTransaction) -> Result<Then, redb::Error> + Send>;
-
-/// Something to be written.
-pub(super) enum Job {
-    /// A note.
-    Note { number: u64, bytes: Vec<u8> },
-    /// The notes below this number are not needed any more.
-    Forget { before: u64 },
-    /// Anything else.
-    Write { change: Change, bytes: usize, done: Option<oneshot::Sender<io::Result<()>>> },
-    /// The end.
-    Close,
-}
-
-impl Job {
-    fn bytes(&self) -> usize {
-        match self {
-            Job::Note { bytes, .. } => bytes.len(),
-            Job::Write { bytes, .. } => *bytes,
-            Job::Forget { .. } | Job::Close => 0,
-        }
-    }
-}
-
-pub(super) struct Writer {
-    medium: Arc<Medium>,
-    gather: Duration,
-    watcher: Arc<dyn Watcher>,
-    health: Arc<Health>,
-    /// The disk failed and has not recovered.
-    failed: bool,
-}
-
-/// What a group has done, to be told once it is synced.
+/// What a commit changes in memory, and whom it is told.
 #[derive(Default)]
-struct Written {
-    noted: Option<u64>,
-    then: Vec<Then>,
-    done: Vec<oneshot::Sender<io::Result<()>>>,
+struct Change {
+    results: BTreeMap<DocId, ListId>,
+    segments: BTreeMap<SegmentId, ListId>,
+    removed: Vec<(BatchId, Part)>,
+    /// The highest number of the journal's entries.
+    through: Option<u64>,
 }
 
-impl Writer {
-    pub(super) fn new(medium: Arc<Medium>, gather: Duration, watcher: Arc<dyn Watcher>, health: Arc<Health>) -> Writer {
-        Writer { medium, gather, watcher, health, failed: false }
-    }
-
-    /// Writes one thing by itself.
-    pub(super) fn write_now(&mut self, job: Job) {
-        let closing = matches!(job, Job::Close);
-        self.take(vec![job]);
-        if closing {
-            self.medium.close();
-        }
-    }
-
-    /// Writes until it is told to close, or nobody can ask for anything any more.
-    pub(super) fn run(mut self, queue: &Receiver<Job>) {
+/// Writes until the store is closed.
+pub(super) fn run(shared: &Shared) {
+    let written = Trouble::guard(|| {
+        let mut pause = PAUSE;
         loop {
-            let first = if self.failed {
-                match queue.recv_timeout(PAUSE) {
-                    Ok(job) => job,
-                    Err(RecvTimeoutError::Timeout) => {
-                        self.try_again();
-                        continue;
-                    }
-                    Err(RecvTimeoutError::Disconnected) => break,
-                }
-            } else {
-                match queue.recv() {
-                    Ok(job) => job,
-                    Err(_) => break,
-                }
-            };
-            let (group, closing) = self.gather(first, queue);
-            self.take(group);
-            if closing {
-                break;
+            let turn = shared.queue.next(shared.gather, pause);
+            let begun = Instant::now();
+            let tries = matches!(turn, Turn::Retry);
+            if !take(shared, turn) {
+                return Ok(());
             }
+            // A large file that takes long to open is not to be read all the time.
+            pause = if tries { PAUSE.max(4 * begun.elapsed()) } else { PAUSE };
         }
-        self.medium.close();
+    });
+    // A defect of ours. Whoever waits, or will, must be told that nobody writes any more.
+    if let Err(trouble) = written {
+        shared.queue.close();
+        fail(shared, &trouble, Vec::new());
     }
+}
 
-    fn take(&mut self, group: Vec<Job>) {
-        if self.failed {
-            group.into_iter().for_each(refuse);
-            self.try_again();
-        } else {
-            self.write(group);
-        }
-    }
-
-    /// What waits behind the first job, and whether the last is the end.
-    fn gather(&self, first: Job, queue: &Receiver<Job>) -> (Vec<Job>, bool) {
-        let until = Instant::now() + self.gather;
-        let mut bytes = first.bytes();
-        let mut closing = matches!(first, Job::Close);
-        let mut group = vec![first];
-        while bytes < GROUP && !closing {
-            let next = match queue.try_recv() {
-                Ok(job) => job,
-                Err(TryRecvError::Disconnected) => break,
-                Err(TryRecvError::Empty) => match queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                    Ok(job) => job,
-                    Err(_) => break,
-                },
-            };
-            bytes += next.bytes();
-            closing = matches!(next, Job::Close);
-            group.push(next);
-        }
-        (group, closing)
-    }
-
-    fn write(&mut self, group: Vec<Job>) {
-        let mut written = Written::default();
-        // What is damaged may trip the database itself up. It is opened anew then, as after any other failure.
-        let committed = catch_unwind(AssertUnwindSafe(|| self.commit(group, &mut written)));
-        match self.health.note(committed.unwrap_or_else(|_| Err(damaged()))) {
-            Ok(()) => {
-                written.then.into_iter().for_each(|then| then());
-                // An error means that nobody waits any more.
-                written.done.into_iter().for_each(|done| drop(done.send(Ok(()))));
-                if let Some(through) = written.noted {
-                    self.watcher.synced(through);
-                }
-            }
-            Err(error) => {
-                self.failed = true;
-                self.watcher.failed(&error.to_string());
-                let again = || io::Error::new(error.kind(), error.to_string());
-                written.done.into_iter().for_each(|done| drop(done.send(Err(again()))));
-            }
-        }
-    }
-
-    /// Writes a group and syncs it. Whoever is to be told is in `written` also if that fails.
-    fn commit(&self, group: Vec<Job>, written: &mut Written) -> io::Result<()> {
-        let mut changes = Vec::new();
-        let (mut notes, mut forget) = (Vec::new(), None);
-        for job in group {
-            match job {
-                Job::Note { number, bytes } => {
-                    written.noted = Some(number);
-                    notes.push((number, bytes));
-                }
-                Job::Forget { before } => forget = Some(before),
-                Job::Write { change, done, .. } => {
-                    changes.push(change);
-                    written.done.extend(done);
-                }
-                Job::Close => {}
-            }
-        }
-        if notes.is_empty() && forget.is_none() && changes.is_empty() {
-            return Ok(());
-        }
-        let transaction = self.medium.begin_write()?;
-        let mut all = || -> Result<(), redb::Error> {
-            if !notes.is_empty() || forget.is_some() {
-                let mut journal = transaction.open_table(tables::JOURNAL)?;
-                for (number, bytes) in &notes {
-                    journal.insert(number, bytes.as_slice())?;
-                }
-                if let Some(before) = forget {
-                    journal.retain_in(..before, |_, _| false)?;
-                }
-            }
-            for change in changes.drain(..) {
-                written.then.push(change(&transaction)?);
-            }
-            Ok(())
-        };
-        all().map_err(io_error)?;
-        transaction.commit().map_err(|error| io_error(error.into()))
-    }
-
-    /// Opens the file anew, as a database that had an error takes nothing more, and looks whether it can be written to.
-    fn try_again(&mut self) {
-        let probe = || -> Result<(), redb::Error> {
-            self.medium.open()?;
-            for bytes in [PROBE, 0] {
-                let transaction = self.medium.begin_write().map_err(redb::Error::Io)?;
-                transaction.open_table(tables::MARKS)?.insert("probe", vec![1; bytes].as_slice())?;
-                transaction.commit()?;
-            }
-            Ok(())
-        };
-        let probed =
-            catch_unwind(AssertUnwindSafe(probe)).map_or_else(|_| Err(damaged()), |probed| probed.map_err(io_error));
-        if self.health.note(probed).is_ok() {
-            self.failed = false;
-            self.watcher.recovered();
+/// Writes what waits, on the thread of whoever has put it there.
+pub(super) fn run_here(shared: &Shared) {
+    loop {
+        let turn = shared.queue.poll();
+        let goes_on = !matches!(turn, Turn::Idle | Turn::Retry);
+        if !take(shared, turn) || !goes_on {
+            return;
         }
     }
 }
 
-fn damaged() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the store is damaged where it was to be written to")
+/// False at the end.
+fn take(shared: &Shared, turn: Turn) -> bool {
+    match turn {
+        Turn::Write(group) => write_group(shared, group),
+        Turn::Reopen => {
+            if let Err(trouble) = shared.database.open(Access::Again) {
+                fail(shared, &trouble, Vec::new());
+            }
+        }
+        Turn::Retry => retry(shared),
+        Turn::Idle => {}
+        Turn::End => return false,
+    }
+    true
 }
 
-/// Tells whoever brings something while the disk fails that it is not written.
-fn refuse(job: Job) {
-    if let Job::Write { done: Some(done), .. } = job {
-        drop(done.send(Err(out_of_order())));
+fn write_group(shared: &Shared, group: Vec<Work>) {
+    let marks = shared.index().take_marks();
+    match commit(shared, &group, &marks) {
+        Ok(change) => {
+            let through = change.through;
+            apply(shared, change);
+            shared.health.well();
+            group.into_iter().for_each(|work| work.answer(|| Ok(())));
+            if let Some(through) = through {
+                shared.watcher.synced(through);
+            }
+        }
+        Err(trouble) => {
+            shared.index().mark(marks);
+            // What is damaged may not even be found in order to be removed. It is not served, and that must do.
+            if matches!(*group, [Work::Drop(_)]) && trouble.is_damage() {
+                tracing::warn!(%trouble, "something damaged could not be taken off the disk");
+                shared.queue.reopen();
+                return;
+            }
+            fail(shared, &trouble, group);
+        }
+    }
+}
+
+/// One transaction, in one sync.
+fn commit(shared: &Shared, group: &[Work], marks: &Marks) -> Result<Change, Trouble> {
+    shared.database.write(|database| {
+        let txn = database.begin_write()?;
+        let mut change = Change::default();
+        {
+            let mut tables = Tables::open(&txn)?;
+            for (batch, part) in &marks.removed {
+                remove_batch(&mut tables, *batch, *part)?;
+            }
+            let mut held = marks.held.clone();
+            for work in group {
+                write(shared, &mut tables, work, &mut change, &mut held)?;
+            }
+            write_marked(shared, &mut tables, marks, held, &change)?;
+        }
+        txn.commit()?;
+        Ok(change)
+    })
+}
+
+fn write(
+    shared: &Shared,
+    tables: &mut Tables<'_>,
+    work: &Work,
+    change: &mut Change,
+    held: &mut BTreeSet<SegmentId>,
+) -> Result<(), Trouble> {
+    match work {
+        Work::Append { number, bytes } => {
+            tables.journal.insert(number, journal_place(*number).seal(bytes).as_slice())?;
+            change.through = change.through.max(Some(*number));
+        }
+        Work::Forget { before } => tables.journal.retain_in(..*before, |_, _| false)?,
+        Work::Results { rows, list, .. } => {
+            for row in rows {
+                if wins(shared, tables, row, change)? {
+                    tables.results.insert(doc_key(row.doc), row.sealed.as_slice())?;
+                    change.results.insert(row.doc, *list);
+                    held.insert(segment_of(row.doc));
+                }
+            }
+        }
+        Work::Segment { rows, list, .. } => {
+            if !change.segments.contains_key(&rows.segment) && shared.index().segment(rows.segment).is_none() {
+                write_segment(tables, rows)?;
+            }
+            if rows.ends.is_some() {
+                change.segments.insert(rows.segment, *list);
+            }
+        }
+        Work::Remove { batch, part } => {
+            remove_batch(tables, *batch, *part)?;
+            match part {
+                Part::Results => change.results.retain(|doc, _| doc.batch != *batch),
+                Part::Payloads => change.segments.retain(|segment, _| segment.batch != *batch),
+            }
+            change.removed.push((*batch, *part));
+        }
+        // Unless it has come anew meanwhile.
+        Work::Drop(Item::Result(doc)) if shared.index().holders_of(*doc).is_none() => {
+            tables.results.remove(doc_key(*doc))?;
+        }
+        Work::Drop(Item::Segment(segment)) if shared.index().segment(*segment).is_none() => {
+            tables.segments.remove(segment_key(*segment))?;
+            let key = |block| (segment.batch.0, segment.segment.0, block);
+            tables.blocks.retain_in(key(0)..=key(u32::MAX), |_, _| false)?;
+        }
+        Work::Drop(_) => {}
+    }
+    Ok(())
+}
+
+/// Whether a result is to be kept: there is no other of its document, or that one's outcome is not the state's.
+fn wins(shared: &Shared, tables: &Tables<'_>, row: &ResultRow, change: &Change) -> Result<bool, Trouble> {
+    if !change.results.contains_key(&row.doc) && shared.index().holders_of(row.doc).is_none() {
+        return Ok(true);
+    }
+    let Some(sealed) = tables.results.get(doc_key(row.doc))? else { return Ok(true) };
+    let before = result_place(row.doc).open(sealed.value()).ok();
+    // One that cannot be read is worth less than any.
+    let Some(before) = before.and_then(|bytes| ResultRecord::from_bytes(&bytes).ok()) else { return Ok(true) };
+    Ok(entry(&before).compare(&row.entry).is_lt())
+}
+
+/// The outcome that a result is of.
+pub(super) fn entry(record: &ResultRecord) -> Entry {
+    Entry { epoch: record.epoch, node: record.node, status: Status::Ended(record.outcome) }
+}
+
+fn write_segment(tables: &mut Tables<'_>, rows: &SegmentRows) -> Result<(), Trouble> {
+    let segment = rows.segment;
+    if let Some(ends) = &rows.ends {
+        tables.segments.insert(segment_key(segment), ends.as_slice())?;
+    }
+    for (number, block) in (rows.first..).zip(&rows.blocks) {
+        tables.blocks.insert((segment.batch.0, segment.segment.0, number), block.as_slice())?;
+    }
+    Ok(())
+}
+
+fn remove_batch(tables: &mut Tables<'_>, batch: BatchId, part: Part) -> Result<(), Trouble> {
+    let all = (batch.0, 0)..=(batch.0, u32::MAX);
+    match part {
+        Part::Results => {
+            tables.results.retain_in(all.clone(), |_, _| false)?;
+            tables.held.retain_in(all, |_, _| false)?;
+        }
+        Part::Payloads => {
+            tables.segments.retain_in(all.clone(), |_, _| false)?;
+            tables.entrusted.retain_in(all, |_, _| false)?;
+            let blocks = (Bound::Included((batch.0, 0, 0)), Bound::Included((batch.0, u32::MAX, u32::MAX)));
+            tables.blocks.retain_in(blocks, |_, _| false)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the rows of holders that have changed, as the index has them.
+fn write_marked(
+    shared: &Shared,
+    tables: &mut Tables<'_>,
+    marks: &Marks,
+    held: BTreeSet<SegmentId>,
+    change: &Change,
+) -> Result<(), Trouble> {
+    for segment in held {
+        let row = shared.index().held_row(segment, &change.results);
+        match row.is_empty() {
+            true => drop(tables.held.remove(segment_key(segment))?),
+            false => {
+                let sealed = held_place(segment).seal(&rows::held_to_bytes(&row));
+                tables.held.insert(segment_key(segment), sealed.as_slice())?;
+            }
+        }
+    }
+    let entrusted: BTreeSet<SegmentId> = marks.entrusted.iter().chain(change.segments.keys()).copied().collect();
+    for segment in entrusted {
+        let list = change.segments.get(&segment).copied().or_else(|| shared.index().segment(segment));
+        match list {
+            None => drop(tables.entrusted.remove(segment_key(segment))?),
+            Some(list) => {
+                let sealed = entrusted_place(segment).seal(&list.0.to_le_bytes());
+                tables.entrusted.insert(segment_key(segment), sealed.as_slice())?;
+            }
+        }
+    }
+    for list in &marks.lists {
+        let nodes = rows::nodes_to_bytes(&shared.index().nodes(*list));
+        tables.lists.insert(list.0, list_place(*list).seal(&nodes).as_slice())?;
+    }
+    Ok(())
+}
+
+fn apply(shared: &Shared, change: Change) {
+    let mut index = shared.index();
+    for (batch, part) in change.removed {
+        index.remove_batch(batch, part);
+    }
+    for (doc, list) in change.results {
+        index.insert(doc, list);
+    }
+    for (segment, list) in change.segments {
+        index.insert_segment(segment, list);
+    }
+}
+
+/// Gives up a group and all that waits, until the disk is well again.
+fn fail(shared: &Shared, trouble: &Trouble, group: Vec<Work>) {
+    let why = format!("{}: {trouble}", shared.database.path().display());
+    shared.health.ill(&why);
+    let waiting = shared.queue.fail(why.clone());
+    for work in group.into_iter().chain(waiting) {
+        // These nobody repeats.
+        if let Work::Remove { batch, part } = work {
+            let removed = BTreeSet::from([(batch, part)]);
+            shared.index().mark(Marks { removed, ..Marks::default() });
+        }
+        work.answer(|| Err(trouble.to_io()));
+    }
+    shared.watcher.failed(&why);
+    reopen(shared);
+}
+
+/// For those who read, which the database refuses as well after an error.
+fn reopen(shared: &Shared) {
+    let opened = shared.database.open(Access::Again).or_else(|_| shared.database.open(Access::Read));
+    if let Err(trouble) = opened {
+        tracing::debug!(%trouble, "the store cannot be read at present");
+    }
+}
+
+/// Takes up work again if the disk takes something.
+fn retry(shared: &Shared) {
+    let ill = |trouble: &Trouble| shared.health.ill(&format!("{}: {trouble}", shared.database.path().display()));
+    // To open the database may take as long as to read all of it: that is for a disk that takes anything at all.
+    if let Err(error) = shared.fetched.probe(PROBE_BYTES) {
+        return ill(&Trouble::Io(error));
+    }
+    let marks = shared.index().take_marks();
+    let probed = shared.database.write(tables::probe).or_else(|_| {
+        shared.database.open(Access::Again)?;
+        shared.database.write(tables::probe)
+    });
+    match probed.and_then(|()| commit(shared, &[], &marks)) {
+        Ok(_) => {
+            shared.queue.recover();
+            shared.health.well();
+            shared.watcher.recovered();
+        }
+        Err(trouble) => {
+            shared.index().mark(marks);
+            ill(&trouble);
+            reopen(shared);
+        }
     }
 }

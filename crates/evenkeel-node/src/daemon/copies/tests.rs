@@ -9,8 +9,7 @@ use evenkeel_net::records::Captured;
 
 use super::super::tests::{LONG, Side, record};
 use super::*;
-use crate::store::tests::Told;
-use crate::store::tests::disk::{Disk, Fault};
+use crate::store::tests::Disk;
 
 /// What a courier, or time, has to tell next.
 async fn next(side: &mut Side) -> Order {
@@ -53,31 +52,35 @@ async fn a_result_that_its_node_cannot_write_gets_a_copy_elsewhere() {
     let b = Side::start("b", vec![a.network.local_addr().to_string()]).await;
     a.meets(&b).await;
 
-    let disk = Disk::default();
-    let store = disk.open(Arc::new(Told::default())).unwrap();
-    let broken = Arc::new(Results::open(&store).unwrap());
-    disk.fail(Fault::Full);
+    let disk = Disk::new();
+    let broken = disk.open().unwrap();
+    disk.refuses(std::io::ErrorKind::StorageFull);
     let mut node = a.node();
     let record = record(&node);
     // One copy would do, and it cannot be here.
-    let mut copies = Copies::new(&node, 1, a.network.clone(), a.payloads.clone(), broken, a.orders.clone());
+    let mut copies = Copies::new(&node, 1, a.network.clone(), broken.clone(), a.orders.clone(), Duration::ZERO);
     copies.keep(record.clone(), &node);
-    let Order::Copied { doc, epoch, to, success } = next(&mut a).await else { panic!("it is tried here") };
-    assert_eq!((to, success), (a.me.node, false));
-    assert_eq!(copies.copied(doc, epoch, to, success, &node), None, "a result that is nowhere is not kept");
-    assert!(store.health().trouble().is_some(), "and the node says why");
 
     // Nobody else is known yet. Then somebody is.
+    let Order::Copied { doc, epoch, to, success } = next(&mut a).await else { panic!("its own disk is told of") };
+    assert_eq!((to, success), (a.me.node, false));
+    assert!(broken.health().trouble().is_some(), "and the node says why");
+    assert_eq!(copies.copied(doc, epoch, to, success, &node), None, "a result that is nowhere is not kept");
     let Order::Homeless { doc, epoch } = next(&mut a).await else { panic!("it is tried again") };
     let view = View { live: [b.peer()].into() };
     node.step(Micros(1), Input::View(view), &mut Outbox::new());
     copies.again(doc, epoch, &node);
-    let Order::Copied { doc, epoch, to, success } = next(&mut a).await else { panic!("it is tried here again") };
-    assert_eq!(copies.copied(doc, epoch, to, success, &node), None);
-    let Order::Copied { doc, epoch, to, success } = next(&mut a).await else { panic!("a copy is made") };
-    assert_eq!((to, success), (b.me.node, true));
-    assert_eq!(copies.copied(doc, epoch, to, success, &node).as_deref(), Some(&record));
-    assert_eq!(b.results.get(doc).unwrap(), Some(record));
+    let mut told = Vec::new();
+    let kept = loop {
+        let Order::Copied { doc, epoch, to, success } = next(&mut a).await else { panic!("a copy is made") };
+        told.push((to, success));
+        if let Some(kept) = copies.copied(doc, epoch, to, success, &node) {
+            break kept;
+        }
+    };
+    assert_eq!(told, [(a.me.node, false), (b.me.node, true)]);
+    assert_eq!(*kept, record);
+    assert_eq!(b.store.results.get(doc).unwrap(), Some(record));
     a.network.shutdown().await;
     b.network.shutdown().await;
 }

@@ -23,10 +23,10 @@ async fn what_only_a_leaving_node_has_goes_to_whoever_takes_it() {
     let segment = |batch| SegmentId { batch: BatchId(batch), segment: SegmentNumber(0) };
     let doc = |batch| DocId { batch: BatchId(batch), number: DocNumber(1) };
     for batch in 0..BATCHES {
-        a.payloads.put(segment(batch), payloads.clone(), &[a.me.node]).await.unwrap();
-        a.results.put(&[ResultRecord { doc: doc(batch), ..record(&node) }], &[a.me.node]).await.unwrap();
+        a.store.payloads.put(segment(batch), payloads.clone(), Some(vec![a.me.node])).await.unwrap();
+        a.store.results.put(&[ResultRecord { doc: doc(batch), ..record(&node) }], &[a.me.node]).await.unwrap();
     }
-    let plan = Plan::new(a.me.node, 2, a.network.clone(), a.payloads.clone(), a.results.clone());
+    let plan = Plan::new(a.me.node, 2, a.network.clone(), a.store.clone());
     assert!(plan.repair(Occasion::LeavingSole, &node).is_empty(), "there is nobody to ask");
 
     // Another is believed to live, and does not answer.
@@ -37,8 +37,8 @@ async fn what_only_a_leaving_node_has_goes_to_whoever_takes_it() {
     assert_eq!(repair.len(), 2 * BATCHES as usize);
     assert!(repair.run().await, "everything has found a place");
     for batch in 0..BATCHES {
-        assert_eq!(b.payloads.get(segment(batch)).unwrap(), Some(payloads.to_payloads(segment(batch))));
-        assert!(b.results.get(doc(batch)).unwrap().is_some());
+        assert_eq!(b.store.payloads.get(segment(batch)).unwrap(), Some(payloads.to_payloads(segment(batch))));
+        assert!(b.store.results.get(doc(batch)).unwrap().is_some());
     }
     assert!(plan.repair(Occasion::LeavingSole, &node).is_empty(), "nothing is here alone any more");
     // A second copy of each would be due, and only the ghost is left for it.
