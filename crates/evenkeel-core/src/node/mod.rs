@@ -43,7 +43,7 @@ use execute::{Closing, Held, Running};
 use membership::{Membership, Settling};
 use standing::Pace;
 use submit::Unacknowledged;
-use sync::{Asked, Pulled, Pulling};
+use sync::{Asked, Borrowed, Pulled, Pulling};
 use timers::{Timer, Timers};
 use transfer::{DryPull, GrantGiven, OfferMade};
 
@@ -151,6 +151,7 @@ pub struct Node {
     log: Log,
     bundle: Bundle,
     ahead: BTreeMap<Origin, Bundle>,
+    borrowed: BTreeMap<Origin, Borrowed>,
     pulling: BTreeMap<NodeId, Pulling>,
     /// Peers that have seen the same, and whose states differ from this node's all the same; since when.
     unlike: BTreeMap<NodeId, Micros>,
@@ -216,6 +217,7 @@ impl Node {
             log: Log::new(),
             bundle: Bundle::default(),
             ahead: BTreeMap::new(),
+            borrowed: BTreeMap::new(),
             pulling: BTreeMap::new(),
             unlike: BTreeMap::new(),
             next_pull: 0,
