@@ -50,6 +50,19 @@ pub struct Entry {
     pub status: Status,
 }
 
+impl Entry {
+    /// The change that says this of these documents.
+    pub fn as_change(self, batch: BatchId, docs: DocSet) -> Change {
+        let Entry { epoch, node, status } = self;
+        match status {
+            Status::Given | Status::Claimed => {
+                Change::Moved { batch, docs, epoch, owner: node, claimed: status == Status::Claimed }
+            }
+            Status::Ended(outcome) => Change::Ended { batch, docs, epoch, node, outcome },
+        }
+    }
+}
+
 /// Lengths of consecutive documents, each in as few bytes as the longest of them needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lengths {

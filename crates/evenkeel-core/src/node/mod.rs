@@ -45,7 +45,7 @@ use membership::{Membership, Settling};
 use recovery::Writing;
 use standing::Pace;
 use submit::Unacknowledged;
-use sync::{Asked, Pulled, Pulling};
+use sync::{Asked, Borrowed, Pulled, Pulling};
 use timers::{Timer, Timers};
 use transfer::{DryPull, GrantGiven, OfferMade};
 
@@ -159,6 +159,7 @@ pub struct Node {
     log: Log,
     bundle: Bundle,
     ahead: BTreeMap<Origin, Bundle>,
+    borrowed: BTreeMap<Origin, Borrowed>,
     /// How far the journal has got.
     writing: Writing,
     /// The disk fails.
@@ -228,6 +229,7 @@ impl Node {
             log: Log::new(),
             bundle: Bundle::default(),
             ahead: BTreeMap::new(),
+            borrowed: BTreeMap::new(),
             writing: Writing::default(),
             ailing: false,
             pulling: BTreeMap::new(),

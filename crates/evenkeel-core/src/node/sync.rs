@@ -1,9 +1,11 @@
 //! Making states equal: flush, pull, answer, and copies sent ahead of the log.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Node;
 use super::ownership::Route;
+use crate::bundle::Bundle;
 use crate::change::{Change, Clock};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, Epoch, Generation, NodeId, Origin, SegmentNumber};
@@ -60,6 +62,25 @@ pub(super) const RETURN_DETECTIONS: u64 = 30;
 
 /// Gossip intervals for which the logs of others are waited for before a snapshot is asked for.
 const GAP_INTERVALS: u64 = 2;
+
+/// What parts of a snapshot have told, which may be in no log but those of their giver. It is kept until this node has
+/// those logs; if the giver is gone first, it goes into this node's own, like what was told ahead of a log. Otherwise it would
+/// be known here, and never be told to anybody.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Borrowed {
+    /// When the last part came.
+    last: Micros,
+    bundle: Bundle,
+    /// What is not bundled.
+    whole: Vec<Change>,
+}
+
+impl Borrowed {
+    fn add(&mut self, now: Micros, news: Vec<Change>) {
+        self.last = now;
+        self.whole.extend(news.into_iter().filter_map(|change| self.bundle.add(change)));
+    }
+}
 
 /// What a puller asks for.
 pub(super) struct Asked {
@@ -236,6 +257,11 @@ impl Node {
         if synced {
             self.note_holder(from, clock.get(&self.me));
         }
+        if snapshot.is_some() {
+            // Whoever has all logs that are here is then to have all that a snapshot says.
+            self.relog_where(|_| true, out);
+            self.flush(out);
+        }
         let answer = match snapshot {
             Some(Cursor { batch: None, .. }) => {
                 self.snapshot_part(number, Cursor { base: self.log.clock().clone(), ..Cursor::start() })
@@ -308,6 +334,8 @@ impl Node {
         }
         if !more && !gap {
             self.heard_from(from, since, live);
+            // All that was in its state is now in logs here, or is known here to be missing in them.
+            self.borrowed.retain(|giver, borrowed| giver.node != from || borrowed.last > since);
         }
         // Pulling until nothing comes also tells the peer what has arrived here.
         if news {
@@ -346,12 +374,17 @@ impl Node {
         if self.answered(from, number).is_none() {
             return;
         }
+        let generation = self.view.live.get(&from).map_or(Generation(0), |peer| peer.generation);
+        let giver = Origin { node: from, generation };
         for change in changes {
             self.note(|| Note::Known(change.clone()), out);
-            // What is malformed is reported by the merge and left out; without what finds no room the rest is worth
-            // nothing, and is asked for anew.
-            if let Err(Malformed::TooEarly(_)) = self.merge(from, Route::Log, &change, out) {
-                return;
+            let news = self.state.news(&change);
+            match self.merge(from, Route::Log, &change, out) {
+                Ok(()) => self.borrowed.entry(giver).or_default().add(self.now, news),
+                // Without what finds no room the rest is worth nothing, and is asked for anew.
+                Err(Malformed::TooEarly(_)) => return,
+                // The merge has reported it.
+                Err(_) => {}
             }
         }
         if complete {
@@ -404,8 +437,10 @@ impl Node {
         }
     }
 
+    /// What these nodes have told ahead of their logs, or in a snapshot, goes into this node's own log.
     pub(super) fn relog_where(&mut self, wanted: impl Fn(&Origin) -> bool, out: &mut Outbox) {
-        let origins: Vec<Origin> = self.ahead.keys().filter(|origin| wanted(origin)).copied().collect();
+        let origins: BTreeSet<Origin> =
+            self.ahead.keys().chain(self.borrowed.keys()).filter(|origin| wanted(origin)).copied().collect();
         for origin in origins {
             self.relog_ahead(origin, out);
         }
@@ -414,8 +449,9 @@ impl Node {
     /// A peer has died: what it told only here goes into this node's own log, at once, since its heirs, or the peer's
     /// own next run, are about to pull.
     pub(super) fn relog_ahead(&mut self, origin: Origin, out: &mut Outbox) {
-        let Some(mut ahead) = self.ahead.remove(&origin) else { return };
-        for record in Record::pack(ahead.drain()) {
+        let mut ahead = self.ahead.remove(&origin).unwrap_or_default();
+        let Borrowed { mut bundle, whole, .. } = self.borrowed.remove(&origin).unwrap_or_default();
+        for record in Record::pack(whole.into_iter().chain(bundle.drain()).chain(ahead.drain())) {
             self.log_own(record, out);
         }
     }

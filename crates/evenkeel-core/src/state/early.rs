@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use crate::change::{Change, Entries, Entry, Lengths, Status};
+use crate::change::{Change, Entries, Entry, Lengths};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, Epoch, NodeId, SEGMENT_DOCUMENTS, SegmentNumber};
 
@@ -141,15 +141,7 @@ impl Waiting {
 
     fn changes(&self, batch: BatchId) -> Vec<Change> {
         let segments = self.segments.iter().map(|(number, segment)| whole(batch, *number, segment));
-        let slots = self.slots.sets.iter().map(|(ByRank(Entry { epoch, node, status }), docs)| {
-            let (docs, epoch, node) = (docs.clone(), *epoch, *node);
-            match *status {
-                Status::Given | Status::Claimed => {
-                    Change::Moved { batch, docs, epoch, owner: node, claimed: *status == Status::Claimed }
-                }
-                Status::Ended(outcome) => Change::Ended { batch, docs, epoch, node, outcome },
-            }
-        });
+        let slots = self.slots.sets.iter().map(|(ByRank(entry), docs)| entry.as_change(batch, docs.clone()));
         let running = self.running.sets.iter().map(|((epoch, Reverse(node)), docs)| Change::Running {
             batch,
             docs: docs.clone(),
@@ -262,6 +254,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::change::Status;
     use crate::ids::DocNumber;
 
     const BATCH: BatchId = BatchId(1);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crdts::CvRDT;
 
 use super::{Malformed, State, Tries};
+use crate::bundle::Bundle;
 use crate::change::{Change, Entries};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, DocId, DocNumber, SEGMENT_DOCUMENTS, SegmentNumber};
@@ -82,6 +83,28 @@ impl State {
         }
         let next = at.map(|(batch, segment)| Cursor { base: cursor.base.clone(), batch: Some(batch), segment });
         (changes, next)
+    }
+
+    /// What a change of a snapshot says that is not known here. Tries and marks, and what comes too early, are all taken for
+    /// news.
+    pub fn news(&self, change: &Change) -> Vec<Change> {
+        match change {
+            Change::Batch(batch) if self.batches.contains_key(&batch.id) => Vec::new(),
+            Change::Segment { batch, segment, entries, .. } if self.lengths(*batch, *segment).is_some() => {
+                let mut news = Bundle::default();
+                for (place, entry) in entries.iter().enumerate() {
+                    let number = DocNumber(segment.first().0.saturating_add(place as u32));
+                    let known = self.entry(DocId { batch: *batch, number });
+                    if known.is_some_and(|known| entry.compare(&known).is_gt()) {
+                        news.add(entry.as_change(*batch, DocSet::from_iter([number])));
+                    }
+                }
+                news.drain()
+            }
+            Change::Cancelled(batch) if self.cancelled.contains(batch) => Vec::new(),
+            Change::Draining(origin) if self.draining.contains(origin) => Vec::new(),
+            _ => vec![change.clone()],
+        }
     }
 
     /// The whole state as changes.

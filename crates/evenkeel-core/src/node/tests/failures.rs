@@ -1,6 +1,7 @@
 //! Dead owners, paused owners, lost messages.
 
 use super::*;
+use crate::balance::heir;
 
 #[test]
 fn a_dead_nodes_documents_run_elsewhere() {
@@ -64,6 +65,55 @@ fn a_node_that_comes_back_asks_everybody_first() {
         world.finish(batch);
         assert_eq!(world.agreed(batch, Outcome::Done), 600, "seed {seed}");
         assert!(world.extra_starts() <= running, "seed {seed}: {} of {running}", world.extra_starts());
+    }
+}
+
+/// A node that dies has told another of documents that ended; that one gives them away with a snapshot, whole or in part, and
+/// dies too. Who got the snapshot is their heir, and has nothing to claim: the others must hear why.
+#[test]
+fn what_a_snapshot_told_is_told_to_others_though_its_giver_dies() {
+    for (seed, whole) in [(360, false), (361, true)] {
+        let mut world = World::equal(4, 1, seed);
+        // More than one part of a snapshot.
+        let mut batches: Vec<BatchId> =
+            (0..12).map(|_| world.submit(0, &[50; 500], spread(Allocate::Uniform))).collect();
+        batches.sort();
+        world.run_for(Micros::from_secs(3));
+        let deaf = [id(0), id(3)].map(|node| (node, world.now + Micros::from_secs(2)));
+        world.kill(2);
+        world.machines[2].deaf.extend(deaf);
+        world.revive(2);
+        world.kill(3);
+        let (dead, heirs) = (world.machines[3].node.me(), [(id(0), 1.0), (id(2), 1.0)]);
+        let documents = world.machines[1].node.state.documents_of(dead.node);
+        let inherited = documents.filter(|(doc, _)| doc.batch == batches[0] && heir(*doc, &heirs) == Some(id(2)));
+        let ended = |(doc, epoch): (DocId, Epoch)| Change::Ended {
+            batch: doc.batch,
+            docs: DocSet::from_iter([doc.number]),
+            epoch,
+            node: dead.node,
+            outcome: Outcome::Done,
+        };
+        let changes: Vec<Change> = inherited.map(ended).collect();
+        assert!(changes.len() > 20);
+        let message = Message::Ahead { generation: dead.generation, reason: Reason::Result, changes };
+        world.input(1, Input::Received { from: dead.node, message });
+        let knows = |world: &World, batch: BatchId| world.machines[2].node.state.batch(batch).is_some();
+        let last = if whole { batches[11] } else { batches[0] };
+        world.run_while(|world| !knows(world, last));
+        assert_eq!(knows(&world, batches[11]), whole);
+        // The pull that follows the last part.
+        world.run_for(Micros::from_millis(if whole { 20 } else { 0 }));
+        world.kill(1);
+        world.run_for(Micros::from_secs(15));
+        for machine in world.standing() {
+            assert!(!machine.processes.is_empty(), "while all is quiet, there are other means");
+            assert_eq!(machine.node.state.owned_by(dead.node), 0, "seed {seed}");
+        }
+        for batch in batches {
+            world.finish(batch);
+            assert_eq!(world.agreed(batch, Outcome::Done), 500, "seed {seed}");
+        }
     }
 }
 
