@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use evenkeel_core::change::Outcome;
 use evenkeel_core::ids::{BatchId, NodeId};
+use evenkeel_net::records::Exit;
 use evenkeel_node::api::types::{BatchState, NewBatch, NodeState, ResultLine};
 use evenkeel_tests::{Cluster, Starts, Sum, until};
 
@@ -214,4 +215,120 @@ async fn a_full_disk_is_said_and_worked_around() {
     assert!(after > before, "it starts documents again");
     let log = cluster["n2"].log();
     assert!(log.contains("can be written to again"), "{log}");
+}
+
+/// Random nodes of four are killed again and again while clients submit, some of which are cut off in the midst of it. What was
+/// accepted has exactly one outcome, and its result can be read. EVENKEEL_KILLS says how often; EVENKEEL_SEED which nodes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_under_random_kills_is_done() {
+    const DOCUMENTS: u32 = 60;
+    let number = |name: &str, usual| {
+        std::env::var(name).map_or(usual, |text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is a number")))
+    };
+    let (kills, mut chance) = (number("EVENKEEL_KILLS", 8), number("EVENKEEL_SEED", 1));
+    let mut below = move |bound: u64| {
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (chance >> 33) % bound
+    };
+    let sums = Sum::series(DOCUMENTS);
+    let documents: Vec<_> = sums.iter().map(Sum::document).collect();
+    let command = ["sh", "-c", &format!("sleep 0.03; {}", Sum::SCRIPT), "sh", "{}"].map(str::to_owned).to_vec();
+    // One may be killed three times in a row while it runs the same document, and not because of that.
+    let batch = NewBatch::new(command);
+    let mut cluster = Cluster::start(&[SLOTS; 4], &[]).await;
+    let (mut accepted, mut unknown) = (Vec::new(), 0);
+    let begun = std::time::Instant::now();
+    for _ in 0..kills {
+        let victim = NODES[below(4) as usize];
+        let door = NODES[below(4) as usize];
+        let api = cluster[door].api().clone();
+        let submitting = api.submit(&batch, &documents);
+        let cut = Duration::from_millis(below(120));
+        tokio::pin!(submitting);
+        // Killed at a random moment of a submission; if it is the one that takes it, its client may never hear of it.
+        let early = tokio::time::timeout(cut, &mut submitting).await;
+        cluster[victim].kill();
+        match match early {
+            Ok(answer) => Ok(answer),
+            Err(_) => tokio::time::timeout(PATIENCE, submitting).await,
+        } {
+            Ok(Ok(answer)) => accepted.push(answer.batch),
+            Ok(Err(_)) if door == victim => unknown += 1,
+            Ok(Err(error)) => {
+                // A holder that dies in the midst of it is replaced; nothing else may refuse it.
+                panic!("{door} lives and refuses a batch: {error:#}");
+            }
+            Err(_) => panic!("{door} lives and does not answer"),
+        }
+        tokio::time::sleep(Duration::from_millis(below(1_500))).await;
+        cluster.again(victim, SLOTS).await;
+        tokio::time::sleep(Duration::from_millis(below(1_000))).await;
+    }
+    for batch in &accepted {
+        check_done(&cluster, *batch, &sums).await;
+    }
+    println!(
+        "{kills} kills in {:.0} s: {} batches accepted and done, {unknown} whose client was cut off",
+        begun.elapsed().as_secs_f64(),
+        accepted.len()
+    );
+    assert!(accepted.len() as u64 >= kills / 2, "{} of {kills} were accepted", accepted.len());
+}
+
+/// Every document has its result, or was running three times in a row where its node was killed.
+async fn check_done(cluster: &Cluster, batch: BatchId, sums: &[Sum]) {
+    finished(cluster, "n1", batch).await;
+    let results = until("all results to be found", PATIENCE, async || {
+        cluster["n1"].api().results(batch).await.ok().filter(|results| results.len() == sums.len())
+    })
+    .await;
+    for (result, sum) in results.iter().zip(sums) {
+        if result.exit == Exit::Poison {
+            continue;
+        }
+        assert_eq!(result.outcome, Outcome::Done, "{result:?}");
+        assert_eq!(result.stdout.as_deref(), Some(sum.output().as_str()), "{result:?}");
+    }
+}
+
+/// What a node leaves behind can be looked at, and damage in it is named; while a node uses it, it cannot.
+#[tokio::test]
+async fn a_store_can_be_looked_at() {
+    let sums = Sum::series(200);
+    let documents: Vec<_> = sums.iter().map(Sum::document).collect();
+    let mut cluster = Cluster::start(&[SLOTS], &[]).await;
+    let command = ["sh", "-c", Sum::SCRIPT, "sh", "{}"].map(str::to_owned).to_vec();
+    let batch = cluster["n1"].api().submit(&NewBatch::new(command), &documents).await.expect("accepted").batch;
+    check(&cluster, &["n1"], batch, &sums).await;
+    let data = cluster.directory().join("n1").join("data");
+    let store = |what: &str, more: &[&str]| {
+        let output = evenkeel_tests::command(["store", what]).arg(&data).args(more).output().expect("it runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it prints text");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (status, _, said) = store("check", &[]);
+    assert!(status == Some(1) && said.contains("is in use by process"), "{said}");
+
+    cluster["n1"].kill();
+    let (status, _, said) = store("check", &[]);
+    assert!(status == Some(0) && said.contains("is good") && said.contains("200 results"), "{said}");
+    let (status, table, _) = store("stats", &[]);
+    assert!(status == Some(0) && table.contains(&batch.to_string()) && table.contains("journal "), "{table}");
+    let (_, json, _) = store("stats", &["--output", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(
+        (&json["batches"][0]["batch"], &json["batches"][0]["results"]),
+        (&batch.to_string().into(), &200.into())
+    );
+
+    // In the middle of some result.
+    let file = data.join("store.redb");
+    let mut bytes = std::fs::read(&file).expect("the store can be read");
+    let output = sums[150].output();
+    let at = bytes.windows(output.len()).position(|part| part == output.as_bytes()).expect("it is there as it is");
+    bytes[at] ^= 1;
+    std::fs::write(&file, &bytes).expect("the store can be written");
+    let (status, _, said) = store("check", &[]);
+    assert!(status == Some(1) && said.contains("damaged: "), "{said}");
+    assert_eq!(std::fs::read(&file).expect("the store can be read"), bytes, "nothing is changed");
 }

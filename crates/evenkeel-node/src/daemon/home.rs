@@ -85,6 +85,16 @@ impl Home {
     }
 }
 
+/// The process that uses a data directory at this moment, by what it wrote; `None` if none does.
+pub fn user_of(directory: &Path) -> Option<String> {
+    let mut lock = File::open(directory.join("lock")).ok()?;
+    match lock.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(owner(&mut lock)),
+        // Given free again when the file is closed.
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
 /// The process that has the lock, by what it wrote.
 fn owner(lock: &mut File) -> String {
     let mut text = String::new();
@@ -106,7 +116,9 @@ mod tests {
             let error = Home::take_within(path.clone(), Duration::ZERO).await.unwrap_err().to_string();
             let (place, pid) = (path.to_str().unwrap(), format!("process {}:", std::process::id()));
             assert!(error.contains(place) && error.contains(&pid) && error.contains("--data-dir"), "{error}");
+            assert_eq!(user_of(&path), Some(std::process::id().to_string()));
             drop(home);
+            assert_eq!(user_of(&path), None);
         }
     }
 

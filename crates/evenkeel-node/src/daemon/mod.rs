@@ -38,6 +38,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+pub use home::user_of;
 pub use surroundings::{OnEnd, Surroundings, ThisMachine};
 pub use upload::Submission;
 

@@ -12,6 +12,7 @@ mod error;
 mod fetched;
 mod health;
 mod index;
+mod inspect;
 mod journal;
 mod load;
 mod overlay;
@@ -38,6 +39,7 @@ use evenkeel_core::ids::NodeId;
 
 pub use error::OpenError;
 pub use health::Health;
+pub use inspect::{BatchUse, Contents, inspect};
 pub use journal::Journal;
 pub use payloads::Payloads;
 pub use results::Results;

@@ -124,12 +124,20 @@ fn migrate_by(database: &Database, format: u32, steps: &[Step]) -> Result<Found,
 }
 
 fn stored_format(database: &Database) -> Result<Option<u32>, Trouble> {
-    let txn = database.begin_read()?;
+    read_format(&database.begin_read()?)
+}
+
+fn read_format(txn: &ReadTransaction) -> Result<Option<u32>, Trouble> {
     match txn.open_table(META) {
         Ok(table) => Ok(ReadableTable::get(&table, META_FORMAT)?.map(|format| format.value())),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The format of a file that is only looked at.
+pub(super) fn format(txn: &ReadTransaction) -> Result<u32, Trouble> {
+    read_format(txn)?.ok_or_else(|| Trouble::corrupt("it is a database without a format"))
 }
 
 /// Writes something that needs room, and takes it away again.

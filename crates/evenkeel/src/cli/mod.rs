@@ -15,6 +15,7 @@ pub mod read;
 pub mod run;
 pub mod secret;
 pub mod sim;
+pub mod store;
 pub mod submit;
 pub mod value;
 pub mod words;
@@ -56,6 +57,7 @@ pub enum Command {
     Config(config::ConfigArgs),
     Secret(secret::SecretArgs),
     Sim(sim::SimArgs),
+    Store(store::StoreArgs),
     Completion(completion::CompletionArgs),
 }
 

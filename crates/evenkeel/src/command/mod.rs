@@ -15,6 +15,7 @@ mod run;
 mod secret;
 mod sim;
 mod status;
+mod store;
 mod submit;
 
 use evenkeel_node::config::LogFormat;
@@ -39,6 +40,7 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         Command::Config(arguments) => config::config(arguments),
         Command::Secret(arguments) => secret::secret(arguments),
         Command::Sim(arguments) => sim::sim(arguments),
+        Command::Store(arguments) => store::store(arguments),
         Command::Completion(arguments) => completion::completion(arguments),
     }
 }
