@@ -79,7 +79,9 @@ impl Disk {
         self.forgets.clear();
         let lost = self.next - self.synced;
         while self.notes.pop_back_if(|(number, _)| *number >= self.synced).is_some() {}
-        self.next = self.synced;
+        // As whoever reads it finds it: numbers that were lost, or never written, are used again.
+        self.next = self.notes.back().map_or(0, |(number, _)| number + 1);
+        self.synced = self.next;
         lost
     }
 
