@@ -70,12 +70,20 @@ pub struct Failed {
 }
 
 /// Holds effects back, in their order, until all notes that were asked for before them are on the disk.
+///
+/// Starts of documents have a way of their own: they rest on what gives their document to this node, and not on the ends of
+/// others. A slot would otherwise stay empty for one more sync after each document. If an end is lost in a crash, the
+/// result, which was on disks before it, tells of it again.
 #[derive(Debug, Default)]
 pub struct Gate {
     /// Each with the number of notes that must be on the disk first.
     held: VecDeque<(u64, Effect)>,
+    /// The same for starts, each of which goes before all others that may.
+    starts: VecDeque<(u64, Effect)>,
     /// The number after the last note asked for.
     noted: u64,
+    /// The number after the last note that starts wait for.
+    binding: u64,
     /// The number after the last note known to be on the disk.
     synced: u64,
 }
@@ -83,7 +91,7 @@ pub struct Gate {
 impl Gate {
     /// A gate for a run whose first note has this number.
     pub fn new(first: u64) -> Gate {
-        Gate { held: VecDeque::new(), noted: first, synced: first }
+        Gate { held: VecDeque::new(), starts: VecDeque::new(), noted: first, binding: first, synced: first }
     }
 
     /// Takes the effects of a step: notes go to the journal, the rest waits its turn.
@@ -96,9 +104,13 @@ impl Gate {
                 Effect::Note { number, note } => {
                     assert_eq!(number, self.noted, "a note out of its order");
                     self.noted = number + 1;
+                    if !matches!(note, Note::Decided(Change::Ended { .. })) {
+                        self.binding = self.noted;
+                    }
                     journal.append(number, note);
                 }
                 Effect::Forget { before } => journal.forget(before),
+                start @ Effect::Start(_) => self.starts.push_back((self.binding, start)),
                 effect => self.held.push_back((self.noted, effect)),
             }
         }
@@ -111,7 +123,13 @@ impl Gate {
 
     /// The next effect that may happen.
     pub fn pass(&mut self) -> Option<Effect> {
-        self.held.pop_front_if(|(after, _)| *after <= self.synced).map(|(_, effect)| effect)
+        // Starts first: what kills a document must not come before what starts it.
+        for queue in [&mut self.starts, &mut self.held] {
+            if let Some((_, effect)) = queue.pop_front_if(|(after, _)| *after <= self.synced) {
+                return Some(effect);
+            }
+        }
+        None
     }
 
     /// The disk fails: what was noted and not synced is lost, and with it what it carried. Nothing is held back any more until
@@ -119,7 +137,7 @@ impl Gate {
     pub fn fail(&mut self) -> Failed {
         self.synced = self.noted;
         let mut failed = Failed::default();
-        for (_, effect) in self.held.drain(..) {
+        for (_, effect) in self.starts.drain(..).chain(self.held.drain(..)) {
             match effect {
                 // As messages may be.
                 Effect::Send { .. } => {}
@@ -135,7 +153,7 @@ impl Gate {
 
     /// Number of effects that wait for the disk.
     pub fn held(&self) -> usize {
-        self.held.len()
+        self.held.len() + self.starts.len()
     }
 }
 
@@ -215,5 +233,31 @@ mod tests {
         out.acknowledge(BatchId(4), 2);
         gate.take(&mut out, &mut kept);
         assert!(gate.pass().is_none());
+    }
+
+    #[test]
+    fn a_start_waits_for_what_gave_it_its_document_and_not_for_the_ends_of_others() {
+        let mut gate = Gate::new(0);
+        let mut kept = Kept::default();
+        let mut out = Outbox::new();
+        let claim = |number| {
+            let doc = DocId { batch: BatchId(3), number: DocNumber(number) };
+            Claim { doc, epoch: Epoch(1), attempt: Attempt(1), length: Length(1) }
+        };
+        let (batch, node, docs) = (BatchId(3), NodeId([1; 16]), crate::docset::DocSet::new());
+        let outcome = crate::change::Outcome::Done;
+        let starts =
+            |gate: &mut Gate| std::iter::from_fn(|| gate.pass()).filter(|e| matches!(e, Effect::Start(_))).count();
+        out.note(0, Note::Decided(Change::Ended { batch, docs, epoch: Epoch(1), node, outcome }));
+        out.start(claim(0));
+        out.note(1, Note::Known(Change::Cancelled(BatchId(1))));
+        out.start(claim(1));
+        out.kill(claim(1).doc, Epoch(1));
+        gate.take(&mut out, &mut kept);
+        assert_eq!((starts(&mut gate), starts(&mut gate)), (1, 0));
+        gate.synced(1);
+        let last: Vec<Effect> = std::iter::from_fn(|| gate.pass()).collect();
+        assert_eq!(last[0], Effect::Start(claim(1)));
+        assert!(matches!(last.last(), Some(Effect::Kill { .. })), "{last:?}");
     }
 }
