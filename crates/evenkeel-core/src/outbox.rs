@@ -144,7 +144,8 @@ pub enum Effect {
         /// Documents that nobody could be given to.
         left_behind: u64,
     },
-    /// Write this to the journal; nothing after it may happen before it is on the disk.
+    /// Write this to the journal; nothing after it may happen before it is on the disk, but for starts: see
+    /// [`crate::journal::Gate`].
     Note {
         /// Its place in the journal.
         number: u64,

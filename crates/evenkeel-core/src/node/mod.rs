@@ -164,6 +164,8 @@ pub struct Node {
     writing: Writing,
     /// The disk fails.
     ailing: bool,
+    /// It works again, and not all that was seen meanwhile is noted yet.
+    mending: bool,
     pulling: BTreeMap<NodeId, Pulling>,
     /// Peers that have seen the same, and whose states differ from this node's all the same; since when.
     unlike: BTreeMap<NodeId, Micros>,
@@ -232,6 +234,7 @@ impl Node {
             borrowed: BTreeMap::new(),
             writing: Writing::default(),
             ailing: false,
+            mending: false,
             pulling: BTreeMap::new(),
             unlike: BTreeMap::new(),
             next_pull: 0,

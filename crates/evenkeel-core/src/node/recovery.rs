@@ -68,6 +68,8 @@ impl Node {
         cancelled.into_iter().for_each(|batch| node.cancel_own(batch, out));
         if node.membership.company.is_empty() {
             node.reclaim(out);
+            // It may have met somebody while its disk failed, of whom it knows nothing: the first who comes is asked.
+            node.reclaimed = false;
             out.observe(Event::Settled);
         } else {
             node.settling = Some(Settling::new(node.now, &node.settings, Default::default()));
@@ -144,6 +146,10 @@ impl Node {
         }
         checkpoint.weight += step;
         if checkpoint.cursor.is_none() {
+            if std::mem::take(&mut self.mending) {
+                let clock = self.log.clock().clone();
+                self.note(|| Note::Seen(clock), out);
+            }
             self.writing.whole = checkpoint.weight;
             out.forget(checkpoint.from);
         } else {
@@ -162,6 +168,7 @@ impl Node {
     /// The journal has a hole, and says all anew.
     pub(super) fn disk_works(&mut self, out: &mut Outbox) {
         if std::mem::take(&mut self.ailing) && self.settings.journal_bytes.is_some() {
+            self.mending = true;
             self.begin_checkpoint(out);
             self.checkpoint(out);
         }
@@ -171,9 +178,12 @@ impl Node {
     fn begin_checkpoint(&mut self, out: &mut Outbox) {
         self.writing.weight = 0;
         let from = self.writing.next;
-        // First: records that are logged while the checkpoint is written find their place behind it.
-        let clock = self.log.clock().clone();
-        self.note(|| Note::Seen(clock), out);
+        // First: records that are logged while the checkpoint is written find their place behind it. But what was seen while
+        // the disk failed is in no note before: then it comes last.
+        if !self.mending {
+            let clock = self.log.clock().clone();
+            self.note(|| Note::Seen(clock), out);
+        }
         for node in self.membership.company.clone() {
             self.note(|| Note::Met(node), out);
         }

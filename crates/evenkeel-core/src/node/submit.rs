@@ -70,7 +70,7 @@ impl Node {
 
     /// Acknowledges what enough nodes have; where fewer live than should have it, all of them are enough.
     pub(super) fn acknowledge(&mut self, out: &mut Outbox) {
-        if self.ailing {
+        if self.ailing || self.mending {
             return;
         }
         let peers = self.view.live.values().filter(|peer| !peer.load.draining).count();

@@ -243,7 +243,7 @@ impl Node {
         let clock = self.log.clock().clone();
         let settling = self.settling.is_some();
         let missing = self.membership.missing.keys().copied().collect();
-        let (generation, synced) = (self.me.generation, !self.ailing);
+        let (generation, synced) = (self.me.generation, !self.ailing && !self.mending);
         out.send(peer, Message::Pull { number, generation, clock, synced, snapshot, settling, missing });
     }
 
@@ -273,7 +273,7 @@ impl Node {
                 Message::Changes { number, records, more, gap, live }
             }
         };
-        let own = clock.get(&self.me);
+        let own = if synced { clock.get(&self.me) } else { 0 };
         let before = self.pulled.get(&from).filter(|pulled| pulled.generation == generation);
         let (known, passed) = before.map_or((0, false), |pulled| (pulled.own, pulled.passed_mark));
         let passed_mark = passed || covers(&clock, &self.mark);
@@ -388,7 +388,9 @@ impl Node {
             }
         }
         if complete {
-            self.note(|| Note::Seen(next.base.clone()), out);
+            if !self.mending {
+                self.note(|| Note::Seen(next.base.clone()), out);
+            }
             self.log.advance(&next.base);
             self.pull_from(from, None, out);
         } else {

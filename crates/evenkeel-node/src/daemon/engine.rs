@@ -182,7 +182,10 @@ impl Engine {
             Order::Homeless { doc, epoch } => self.copies.again(doc, epoch, &self.node),
             Order::Synced(through) => self.synced(through, out),
             Order::DiskFails => self.disk_fails(out),
-            Order::DiskWorks => self.step(Input::DiskWorks, out),
+            Order::DiskWorks => {
+                self.journal.0.journal.resume();
+                self.step(Input::DiskWorks, out);
+            }
             Order::Copied { doc, epoch, to, success } => {
                 if let Some(record) = self.copies.copied(doc, epoch, to, success, &self.node) {
                     self.kept(&record, out);
@@ -215,8 +218,10 @@ impl Engine {
     /// What waited for the disk is lost with what was to be written.
     fn disk_fails(&mut self, out: &mut Outbox) {
         let Failed { effects, inputs, unacknowledged } = self.gate.fail();
-        // Their clients hear that this node cannot say whether they are safe.
-        unacknowledged.iter().for_each(|batch| drop(self.awaiting.remove(batch)));
+        tracing::debug!(batches = unacknowledged.len(), "acknowledgements are lost with the disk");
+        // Their clients, and those of batches that others have not all of yet, hear that this node cannot say whether they
+        // are safe.
+        self.awaiting.clear();
         self.step(Input::DiskFails, out);
         let more: Vec<Input> = effects.into_iter().filter_map(|effect| self.perform(effect)).collect();
         for input in inputs.into_iter().chain(more) {

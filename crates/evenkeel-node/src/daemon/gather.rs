@@ -21,22 +21,25 @@ const AHEAD: usize = 256;
 /// How often results that should be there are looked for before they are given up.
 const TRIES: u32 = 20;
 
-/// Tries after which the result of another run of a document will do: the right one is lost.
-const STRICT_TRIES: u32 = 2;
+/// How often they are looked for where nobody waits for more.
+const FEW_TRIES: u32 = 3;
 
 /// Which results are to be had, and whether more will come.
 struct Extent {
     /// The run that decided each document: two nodes may have run one, and each has its own result of it.
-    decided: Vec<((Epoch, NodeId), DocSet)>,
+    decided: Vec<(Outcome, (Epoch, NodeId), DocSet)>,
     ended: DocSet,
     complete: bool,
     sources: Vec<NodeId>,
 }
 
 impl Extent {
-    fn decided(&self, record: &ResultRecord) -> bool {
+    /// Whether a result is of the run that decided; `or_alike`: or of another that ended in the same way.
+    fn fits(&self, record: &ResultRecord, or_alike: bool) -> bool {
         let run = (record.epoch, record.node);
-        self.decided.iter().any(|(decided, docs)| *decided == run && docs.contains(record.doc.number))
+        self.decided.iter().any(|(outcome, decided, docs)| {
+            (*decided == run || or_alike && *outcome == record.outcome) && docs.contains(record.doc.number)
+        })
     }
 }
 
@@ -66,7 +69,9 @@ async fn gather(
         let extent = inner.ask(move |node| extent(node, batch, wanted.failed)).await?;
         let Some(extent) = extent else { return Err(Problem::no_such_batch(batch)) };
         delivery.missing = DocSet(&extent.ended.0 - &delivery.delivered.0);
-        let fits = |record: &ResultRecord| failures >= STRICT_TRIES || extent.decided(record);
+        let tries = if wanted.follow { TRIES } else { FEW_TRIES };
+        // The right one may only be out of reach for a while. In the end it is lost, and one like it is better than none.
+        let fits = |record: &ResultRecord| extent.fits(record, failures >= tries);
         for source in &extent.sources {
             if delivery.missing.is_empty() {
                 break;
@@ -82,7 +87,7 @@ async fn gather(
             }
         } else {
             failures += 1;
-            if failures > TRIES || !wanted.follow && failures > 3 {
+            if failures > tries {
                 let message = format!("the results of {} documents are on no live node", delivery.missing.len());
                 return Err(
                     Problem::new(ErrorCode::Unavailable, message).hint("try again when the lost nodes are back")
@@ -103,11 +108,12 @@ async fn gather(
 fn extent(node: &Node, batch: BatchId, failed_only: bool) -> Option<Extent> {
     let state = node.state();
     let known = state.batch(batch)?;
-    let mut decided: Vec<_> = state.decided(batch, Outcome::Failed).into_iter().collect();
-    if !failed_only {
-        decided.extend(state.decided(batch, Outcome::Done));
-    }
-    let ended = decided.iter().fold(DocSet::new(), |ended, (_, docs)| DocSet(ended.0 | &docs.0));
+    let outcomes = if failed_only { &[Outcome::Failed][..] } else { &[Outcome::Failed, Outcome::Done] };
+    let decided = outcomes
+        .iter()
+        .flat_map(|outcome| state.decided(batch, *outcome).into_iter().map(|(run, docs)| (*outcome, run, docs)));
+    let decided: Vec<_> = decided.collect();
+    let ended = decided.iter().fold(DocSet::new(), |ended, (_, _, docs)| DocSet(ended.0 | &docs.0));
     let sources = std::iter::once(node.me().node).chain(node.view().live.keys().copied()).collect();
     Some(Extent { decided, ended, complete: known.is_finished(), sources })
 }

@@ -29,6 +29,12 @@ impl Journal {
         let _ = self.0.write(Work::Forget { before });
     }
 
+    /// Whoever appends has heard of one [`Watcher::recovered`](super::Watcher::recovered), and will write anew what was lost.
+    /// Until it has heard of each, entries are dropped, also when the disk is well again.
+    pub fn resume(&self) {
+        self.0.queue.resume();
+    }
+
     /// Gives all entries, in the order of their numbers.
     ///
     /// # Errors

@@ -130,6 +130,10 @@ struct State {
     bytes: usize,
     /// Why nothing is taken.
     failing: Option<String>,
+    /// How often entries of the journal were lost.
+    failures: u64,
+    /// Of these, how many whoever appends has said that it knows.
+    known: u64,
     /// Rows are marked in the index.
     marked: bool,
     /// The database is of no use to its readers.
@@ -174,6 +178,10 @@ impl Queue {
         }
         if let Some(why) = &state.failing {
             return Err(io::Error::other(format!("nothing is written until the disk is well again: {why}")));
+        }
+        // What comes behind a gap of which its writer does not know yet would seem to be whole; a `forget` above all.
+        if state.known < state.failures && matches!(work, Work::Append { .. } | Work::Forget { .. }) {
+            return Err(io::Error::other("entries of the journal before this one were lost"));
         }
         state.bytes += work.bytes();
         state.works.push_back(work);
@@ -240,9 +248,15 @@ impl Queue {
     pub(super) fn fail(&self, why: String) -> Vec<Work> {
         let mut state = self.state();
         state.failing = Some(why);
+        state.failures += 1;
         state.reopen = false;
         state.bytes = 0;
         state.works.drain(..).collect()
+    }
+
+    /// Whoever appends knows of one more failure, and that it is over. When it knows of all, it is listened to again.
+    pub(super) fn resume(&self) {
+        self.state().known += 1;
     }
 
     /// Takes what comes again.

@@ -32,8 +32,10 @@ impl Spool {
     pub fn append(&self, bytes: &[u8]) -> io::Result<Extent> {
         let size = u32::try_from(bytes.len()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
         let offset = self.end.fetch_add(u64::from(size), Ordering::Relaxed);
-        self.file.write_all_at(bytes, offset)?;
-        Ok(Extent { offset, size })
+        let extent = Extent { offset, size };
+        // A disk that is full keeps nothing of what it did not take whole.
+        self.file.write_all_at(bytes, offset).inspect_err(|_| self.release(extent))?;
+        Ok(extent)
     }
 
     /// Reads a part.

@@ -1,8 +1,8 @@
 //! A machine's disk: the journal of its node. A crash keeps what was synced, perhaps what was being synced, and nothing
 //! else.
 //!
-//! A sync carries all notes that were there when it began, as the group commit of a real store does; what comes meanwhile
-//! waits for the next. Of a sync that a crash breaks off either all is there or nothing, as of a transaction.
+//! A sync carries notes that were there when it began, all or the first of them, as the group commit of a real store does;
+//! what comes meanwhile waits for the next. Of a sync that a crash breaks off either all is there or nothing, as of a transaction.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -55,10 +55,12 @@ impl Journal for Disk {
 }
 
 impl Disk {
-    /// A sync begins, if there is anything to be synced and none is under way. Returns what it carries.
-    fn begin(&mut self) -> Option<u64> {
-        let wanted = self.syncing.is_none() && self.synced < self.next;
-        wanted.then(|| *self.syncing.insert(self.next))
+    /// A sync begins, if there is anything to be synced and none is under way. `part`: how many of so many notes it carries.
+    /// Returns the number after the last of them.
+    fn begin(&mut self, part: impl FnOnce(u64) -> u64) -> Option<u64> {
+        let waiting = self.next - self.synced;
+        let wanted = self.syncing.is_none() && waiting > 0;
+        wanted.then(|| *self.syncing.insert(self.synced + part(waiting)))
     }
 
     fn end(&mut self, through: u64) {
@@ -122,7 +124,9 @@ impl World {
     /// Begins a sync on a machine's disk, if there is anything to be synced.
     pub(super) fn sync(&mut self, id: MachineId) {
         let life = self.life(id);
-        let Some(through) = self.truth.machines[id.0].disk.begin() else { return };
+        let dice = &mut self.dice.disks;
+        let part = |waiting| if dice.below(4) == 0 { 1 + dice.below(waiting) } else { waiting };
+        let Some(through) = self.truth.machines[id.0].disk.begin(part) else { return };
         let range = self.truth.options.faults.syncing;
         let range = if range == Default::default() || !self.truth.faulty { USUAL } else { range.range() };
         let takes = self.dice.disks.time(range);
@@ -223,27 +227,37 @@ mod tests {
     fn a_crash_keeps_what_was_synced_and_perhaps_what_was_being_synced() {
         for completed in [false, true] {
             let mut disk = disk(2);
-            assert_eq!(disk.begin(), Some(2));
-            assert_eq!(disk.begin(), None);
+            assert_eq!(disk.begin(|all| all), Some(2));
+            assert_eq!(disk.begin(|all| all), None);
             disk.append(2, note(2));
             disk.end(2);
-            assert_eq!(disk.begin(), Some(3));
+            assert_eq!(disk.begin(|all| all), Some(3));
             disk.append(3, note(3));
             assert_eq!(disk.tear(completed), if completed { 1 } else { 2 });
             assert_eq!(numbers(&disk), if completed { vec![0, 1, 2] } else { vec![0, 1] });
-            assert_eq!(disk.begin(), None);
+            assert_eq!(disk.begin(|all| all), None);
         }
+    }
+
+    #[test]
+    fn a_sync_may_carry_only_the_first() {
+        let mut disk = disk(4);
+        assert_eq!(disk.begin(|_| 1), Some(1));
+        disk.end(1);
+        assert_eq!(disk.begin(|all| all - 1), Some(3));
+        assert_eq!(disk.tear(true), 1);
+        assert_eq!(numbers(&disk), [0, 1, 2]);
     }
 
     #[test]
     fn nothing_is_forgotten_before_what_replaces_it_is_synced() {
         let mut disk = disk(2);
-        assert_eq!(disk.begin(), Some(2));
+        assert_eq!(disk.begin(|all| all), Some(2));
         disk.append(2, note(2));
         disk.forget(2);
         disk.end(2);
         assert_eq!(numbers(&disk), [0, 1, 2]);
-        assert_eq!(disk.begin(), Some(3));
+        assert_eq!(disk.begin(|all| all), Some(3));
         disk.end(3);
         assert_eq!(numbers(&disk), [2]);
     }
