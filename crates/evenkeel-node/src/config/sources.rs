@@ -112,7 +112,7 @@ impl Sources {
         let given = |variable: &str| self.environment.iter().any(|(name, value)| name == variable && !value.is_empty());
         let credentials = Credentials { secret: given(SECRET_VARIABLE), token: given(TOKEN_VARIABLE) };
         let refused = loaded.config.check(credentials).into_iter().map(|(key, message)| Problem {
-            origin: loaded.origin(key),
+            origin: blamed(&loaded, key, &message),
             key: Some(key.to_owned()),
             message,
         });
@@ -158,4 +158,16 @@ fn unknown_variable(name: &str, origin: Origin) -> Problem {
         }
         None => file::unknown(name, origin),
     }
+}
+
+/// Where to look for what makes a key wrong: where it was set or, if it has its default, where another key was that the
+/// message names.
+fn blamed(loaded: &Loaded, key: &str, message: &str) -> Origin {
+    let named = |other: &&keys::Key| message.split([' ', ',', ';', ':']).any(|word| word == other.name);
+    let own = loaded.origin(key);
+    if own != Origin::Default {
+        return own;
+    }
+    let others = keys::KEYS.iter().filter(named).map(|other| loaded.origin(other.name));
+    others.into_iter().find(|origin| *origin != Origin::Default).unwrap_or(own)
 }

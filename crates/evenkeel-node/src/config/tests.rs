@@ -266,6 +266,12 @@ fn a_flag_for_no_key_is_our_own_mistake() {
     Flags::new().set("node.nmae", "--name", "x");
 }
 
+#[test]
+fn a_default_is_not_blamed_for_what_another_key_makes_wrong() {
+    let problems = load("processes.capture_max = \"0\"\n").unwrap_err().to_string();
+    assert!(problems.contains("node.toml:1: processes.capture: "), "{problems}");
+}
+
 proptest! {
     #[test]
     fn any_file_is_loaded_or_refused(text in "(\\PC|\n){0,120}") {
