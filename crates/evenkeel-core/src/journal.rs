@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, Clock};
-use crate::ids::{BatchId, NodeId, Origin};
+use crate::ids::{NodeId, Origin};
 use crate::message::Logged;
 use crate::node::Input;
 use crate::outbox::{Effect, Outbox};
@@ -65,8 +65,6 @@ pub struct Failed {
     pub effects: Vec<Effect>,
     /// What the core is to be told: documents that do not start.
     pub inputs: Vec<Input>,
-    /// Batches whose clients must not hear that they are safe.
-    pub unacknowledged: Vec<BatchId>,
 }
 
 /// Holds effects back, in their order, until all notes that were asked for before them are on the disk.
@@ -141,7 +139,8 @@ impl Gate {
             match effect {
                 // As messages may be; and what it said of itself is no longer true.
                 Effect::Send { .. } | Effect::Publish(_) => {}
-                Effect::Acknowledge { batch, .. } => failed.unacknowledged.push(batch),
+                // Whoever waits must not hear that a batch is safe.
+                Effect::Acknowledge { .. } => {}
                 Effect::Start(claim) => {
                     failed.inputs.push(Input::Unstarted { doc: claim.doc, epoch: claim.epoch });
                 }
@@ -150,17 +149,12 @@ impl Gate {
         }
         failed
     }
-
-    /// Number of effects that wait for the disk.
-    pub fn held(&self) -> usize {
-        self.held.len() + self.starts.len()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{Attempt, DocId, DocNumber, Epoch};
+    use crate::ids::{Attempt, BatchId, DocId, DocNumber, Epoch};
     use crate::outbox::Claim;
     use crate::units::Length;
 
@@ -202,7 +196,7 @@ mod tests {
         gate.synced(6);
         // News of syncs may come late.
         gate.synced(5);
-        assert_eq!((marks(&mut gate), gate.held()), (vec![mark(2)], 2));
+        assert_eq!((marks(&mut gate), gate.held.len()), (vec![mark(2)], 2));
         gate.synced(7);
         assert_eq!(marks(&mut gate), [mark(3), mark(4)]);
         assert_eq!(kept.0, [7]);
@@ -222,8 +216,7 @@ mod tests {
         out.kill(doc, epoch);
         gate.take(&mut out, &mut kept);
         assert!(gate.pass().is_none());
-        let Failed { effects, inputs, unacknowledged } = gate.fail();
-        assert_eq!(unacknowledged, [BatchId(3)]);
+        let Failed { effects, inputs } = gate.fail();
         assert_eq!(inputs, [Input::Unstarted { doc, epoch }]);
         assert!(matches!(effects[..], [Effect::Observe(_), Effect::Kill { .. }]), "{effects:?}");
         out.acknowledge(BatchId(4), 2);

@@ -412,6 +412,11 @@ impl Node {
         self.ailing || self.is_draining()
     }
 
+    /// Whether this node's disk fails, as far as it was told.
+    pub fn is_ailing(&self) -> bool {
+        self.ailing
+    }
+
     /// Whether this node has given everything away and left.
     pub fn has_left(&self) -> bool {
         self.left

@@ -16,7 +16,7 @@ const FILE: &str = "peers";
 /// Addresses that are remembered.
 const MOST: usize = 64;
 
-/// Time between two looks at who lives.
+/// Least time between two looks at who lives: the picture changes with every load, and the addresses seldom do.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Addresses that an earlier run has noted. What cannot be read is nothing.

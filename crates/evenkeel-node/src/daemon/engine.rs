@@ -101,6 +101,8 @@ pub(super) struct Engine {
     pub(super) node: Node,
     /// What the core wanted done when it began.
     pub(super) out: Outbox,
+    /// What the disk tells beside the journal: known before anything is started.
+    pub(super) found: Option<Input>,
     /// What waits for the disk.
     pub(super) gate: Gate,
     pub(super) journal: Notes,
@@ -122,11 +124,8 @@ impl Engine {
     pub(super) async fn run(mut self) {
         let mut out = std::mem::take(&mut self.out);
         let mut turn = Vec::with_capacity(TURN);
-        // What is on the disk is known before anything is started.
-        while let Ok(order) = self.orders.try_recv() {
-            self.handle(order, &mut out);
-        }
-        self.step(Input::Wake, &mut out);
+        let first = self.found.take().unwrap_or(Input::Wake);
+        self.step(first, &mut out);
         loop {
             let deadline = self.node.deadline().map(|at| self.born + Duration::from_micros(at.0));
             let due = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
@@ -161,6 +160,8 @@ impl Engine {
         match order {
             Order::Input(input) => self.step(input, out),
             Order::Ask(question) => question(&self.node),
+            // The disk has failed since the upload began: the client hears it, as do those who were already waiting.
+            Order::Submit { .. } if self.node.is_ailing() => {}
             Order::Submit { batch, lengths, reply } => {
                 self.awaiting.insert(batch.id, reply);
                 self.step(Input::Submit { batch, lengths }, out);
@@ -217,10 +218,8 @@ impl Engine {
 
     /// What waited for the disk is lost with what was to be written.
     fn disk_fails(&mut self, out: &mut Outbox) {
-        let Failed { effects, inputs, unacknowledged } = self.gate.fail();
-        tracing::debug!(batches = unacknowledged.len(), "acknowledgements are lost with the disk");
-        // Their clients, and those of batches that others have not all of yet, hear that this node cannot say whether they
-        // are safe.
+        let Failed { effects, inputs } = self.gate.fail();
+        // Whoever waits for an acknowledgement hears that this node cannot say whether the batch is safe.
         self.awaiting.clear();
         self.step(Input::DiskFails, out);
         let more: Vec<Input> = effects.into_iter().filter_map(|effect| self.perform(effect)).collect();

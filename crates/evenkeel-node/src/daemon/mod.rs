@@ -249,11 +249,11 @@ impl Daemon {
             Node::recover(me, settings, seed, notes, &mut out)
         };
         let ends = disk::untold_ends(&node, &store.results);
-        if !ends.is_empty() {
+        let found = (!ends.is_empty()).then(|| {
             tracing::info!("results are on the disk whose documents had not ended for this node");
             let message = Message::Ahead { generation, reason: Reason::Result, changes: ends };
-            orders.input(Input::Received { from: me.node, message });
-        }
+            Input::Received { from: me.node, message }
+        });
         let (changed_sender, changed) = watch::channel(0);
         let (leave_sender, leave) = watch::channel(None);
         let (lag_sender, lag) = watch::channel(Duration::ZERO);
@@ -271,6 +271,7 @@ impl Daemon {
             ),
             node,
             out,
+            found,
             gate: Gate::new(next_note),
             journal: Notes(store.clone()),
             born: Instant::now(),

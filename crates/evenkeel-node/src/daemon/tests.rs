@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::Node;
-use evenkeel_core::change::Outcome;
-use evenkeel_core::ids::{Attempt, BatchId, DocId, DocNumber, Epoch, Generation, NodeId, Origin};
+use evenkeel_core::ids::{BatchId, DocId, DocNumber, Generation, NodeId, Origin};
 use evenkeel_core::load::Peer;
 use evenkeel_core::settings::Settings;
-use evenkeel_net::records::{Captured, Exit, ResultRecord};
+use evenkeel_net::records::ResultRecord;
 use evenkeel_net::{Network, NetworkConfig, NodeKey};
 use tokio::sync::mpsc;
 
@@ -66,21 +65,8 @@ impl Side {
 
 /// A result of a document that this node ran.
 pub(super) fn record(node: &Node) -> ResultRecord {
-    ResultRecord {
-        doc: DocId { batch: BatchId(1), number: DocNumber(5) },
-        epoch: Epoch(1),
-        attempt: Attempt(1),
-        node: node.me().node,
-        outcome: Outcome::Done,
-        exit: Exit::Status(0),
-        started_unix_micros: 1,
-        wall_micros: 2,
-        user_micros: 3,
-        system_micros: 4,
-        max_rss_bytes: 5,
-        stdout: Captured { bytes: "out".into(), dropped: 0 },
-        stderr: Captured::default(),
-    }
+    let doc = DocId { batch: BatchId(1), number: DocNumber(5) };
+    ResultRecord { node: node.me().node, ..crate::store::tests::record(doc, 1, "out") }
 }
 
 fn options(directory: &std::path::Path, keep_identity: bool) -> Options {

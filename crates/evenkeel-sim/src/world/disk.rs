@@ -143,7 +143,7 @@ impl World {
         if machine.disk.fails_until > now {
             machine.disk.fail();
             let again = machine.disk.fails_until;
-            let Failed { effects, inputs, .. } = machine.gate.fail();
+            let Failed { effects, inputs } = machine.gate.fail();
             self.watch.mark(Mark::DiskFailed);
             self.queue.push(again, Event::DiskWorks(life));
             self.step(life.0, Input::DiskFails);

@@ -94,7 +94,7 @@ fn segment(batch: u64, number: u32) -> SegmentId {
     SegmentId { batch: BatchId(batch), segment: SegmentNumber(number) }
 }
 
-fn record(doc: DocId, epoch: u32, stdout: impl Into<bytes::Bytes>) -> ResultRecord {
+pub(crate) fn record(doc: DocId, epoch: u32, stdout: impl Into<bytes::Bytes>) -> ResultRecord {
     ResultRecord {
         doc,
         epoch: Epoch(epoch),
