@@ -49,6 +49,13 @@ impl Api {
         self.get("/v1/nodes").await
     }
 
+    /// A metric without labels.
+    pub async fn metric(&self, name: &str) -> anyhow::Result<f64> {
+        let text = self.text(self.client.get(format!("{}/metrics", self.base))).await?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.with_context(|| format!("there is no {name} in {text}"))?.parse()?)
+    }
+
     /// How a batch stands.
     pub async fn batch(&self, id: BatchId) -> anyhow::Result<BatchStatus> {
         self.get(&format!("/v1/batches/{id}")).await

@@ -15,6 +15,9 @@ use crate::{Node, Setting, until};
 /// Time that nodes have to meet.
 const MEETING: Duration = Duration::from_secs(30);
 
+/// Time in which what a lost node held is copied anew.
+const COPYING: Duration = Duration::from_secs(60);
+
 /// Quick gossip, and deaths found within seconds: otherwise the defaults.
 const QUICK: [Setting<'static>; 3] = [
     ("EVENKEEL_GOSSIP__INTERVAL", "100ms"),
@@ -87,6 +90,19 @@ impl Cluster {
             })
             .await;
         }
+    }
+
+    /// Waits until everything that any node holds has as many copies as it should.
+    pub async fn copied(&self) {
+        until("all copies to be there", COPYING, async || {
+            for node in self.nodes.values() {
+                if node.api().metric("evenkeel_copies_missing").await.ok()? > 0.0 {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
     }
 
     /// The nodes that were started and not forgotten.

@@ -11,8 +11,6 @@ use evenkeel_tests::{Cluster, Starts, Sum, until};
 
 const SLOTS: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(180);
-/// Time in which what a lost node held is copied anew.
-const COPYING: Duration = Duration::from_secs(3);
 
 const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
 
@@ -127,8 +125,7 @@ async fn lost_and_damaged_disks_cost_nothing() {
             Some(())
         })
         .await;
-        // No node tells when the copies are made.
-        tokio::time::sleep(COPYING).await;
+        cluster.copied().await;
     };
     let data = |cluster: &Cluster, name: &str| cluster.directory().join(name).join("data");
 
@@ -186,6 +183,8 @@ async fn a_full_disk_is_said_and_worked_around() {
     })
     .await;
     assert!(words.contains("cannot write to the data directory"), "{words}");
+    let failing = async || cluster["n2"].api().metric("evenkeel_store_failing").await.expect("it answers") == 1.0;
+    assert!(failing().await);
     let refused = cluster["n2"].api().submit(&batch, &documents).await.expect_err("it takes nothing");
     assert!(format!("{refused:#}").contains("cannot write to the data directory"), "{refused:#}");
     until("the others to know that it takes nothing", PATIENCE, async || {
@@ -201,6 +200,7 @@ async fn a_full_disk_is_said_and_worked_around() {
         ready("n2").await.filter(|answer| answer.status().is_success())
     })
     .await;
+    assert!(!failing().await);
     until("the others to know it", PATIENCE, async || {
         let nodes = cluster["n1"].api().nodes().await.ok()?.nodes;
         nodes.iter().find(|node| node.name == "n2" && node.state == NodeState::Live).map(|_| ())

@@ -12,9 +12,6 @@ const DOCUMENTS: u32 = 6_000;
 const SLOTS: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Time in which what a lost node held is copied anew. No node tells when it is done.
-const COPYING: Duration = Duration::from_secs(2);
-
 async fn taken_over(cluster: &Cluster, name: &str) -> u64 {
     let nodes = cluster[name].api().nodes().await.expect("a live node answers").nodes;
     nodes.iter().find(|node| node.is_self).expect("a node knows itself").taken_over
@@ -51,7 +48,7 @@ async fn no_document_is_lost_when_nodes_come_and_go() {
             (itself.started > 0 || finished).then_some(())
         })
         .await;
-        tokio::time::sleep(COPYING).await;
+        cluster.copied().await;
     }
 
     for node in cluster.nodes() {
@@ -124,7 +121,7 @@ async fn a_node_that_comes_back_gets_the_copies_that_are_missing() {
         cluster[name].kill();
         cluster.add(name, SLOTS, Some(&seed)).await;
         cluster.meet().await;
-        tokio::time::sleep(COPYING).await;
+        cluster.copied().await;
     }
     for node in cluster.nodes() {
         let results = node.api().results(first).await.expect("results");

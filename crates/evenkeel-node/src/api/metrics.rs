@@ -74,6 +74,14 @@ pub struct Snapshot {
     pub gossip_received: u64,
     /// How late the node's loop was at its last turn.
     pub loop_lag: Duration,
+    /// Segments of payloads and results held here that have too few copies.
+    pub copies_missing: u64,
+    /// Bytes of the node's store on its disk.
+    pub store_bytes: u64,
+    /// Things found damaged in it since the node started.
+    pub store_damaged: u64,
+    /// Whether it cannot be written to.
+    pub store_failing: bool,
     /// Normalised load of the busiest node over the mean, less 1.
     pub imbalance: f64,
     /// Largest gain any document could have by moving.
@@ -175,7 +183,14 @@ impl Snapshot {
         sample(out, "gossip_bytes_total", &[("direction", "sent")], self.gossip_sent)?;
         sample(out, "gossip_bytes_total", &[("direction", "received")], self.gossip_received)?;
         let help = "How late the node's loop was at its last turn.";
-        single(out, "event_loop_lag_seconds", "gauge", help, self.loop_lag.as_secs_f64())
+        single(out, "event_loop_lag_seconds", "gauge", help, self.loop_lag.as_secs_f64())?;
+        let help = "Payload segments and results held here that fewer live nodes have than should.";
+        single(out, "copies_missing", "gauge", help, self.copies_missing)?;
+        single(out, "store_bytes", "gauge", "Bytes of the node's store on its disk.", self.store_bytes)?;
+        let help = "Things found damaged in the node's store.";
+        single(out, "store_damaged_total", "counter", help, self.store_damaged)?;
+        let help = "Whether the node's store cannot be written to.";
+        single(out, "store_failing", "gauge", help, u8::from(self.store_failing))
     }
 }
 

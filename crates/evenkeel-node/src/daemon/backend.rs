@@ -210,8 +210,12 @@ impl Backend for Daemon {
         let figures = self.inner.figures();
         let traffic = self.inner.network.traffic();
         let lag = *self.inner.lag.borrow();
+        let copies_missing = self.inner.plan.missing(&members) as u64;
         let snapshot = self.inner.ask(move |node| status::snapshot(node, &members, &oneself, figures, traffic)).await?;
-        Ok(Snapshot { loop_lag: lag, ..snapshot })
+        let store = &self.inner.store;
+        let (store_bytes, store_damaged) = (store.size(), store.corrupt_reads());
+        let store_failing = store.health().trouble().is_some();
+        Ok(Snapshot { loop_lag: lag, copies_missing, store_bytes, store_damaged, store_failing, ..snapshot })
     }
 
     async fn ready(&self) -> Result<(), Problem> {

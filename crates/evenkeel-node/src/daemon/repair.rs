@@ -6,7 +6,7 @@ use std::sync::Arc;
 use evenkeel_core::Node;
 use evenkeel_core::ids::{DocId, NodeId};
 use evenkeel_net::records::{ResultRecord, SegmentId};
-use evenkeel_net::{Network, PutResults};
+use evenkeel_net::{Member, Members, Network, PutResults};
 
 use crate::seldom::Seldom;
 use crate::store::Store;
@@ -57,6 +57,21 @@ impl Places {
 impl Plan {
     pub(super) fn new(me: NodeId, copies: usize, network: Network, store: Store) -> Plan {
         Plan { me, copies, network, store, line: Arc::default() }
+    }
+
+    /// Number of payload segments and results held here of which fewer live nodes have a copy than should, or than there are
+    /// that stay.
+    pub(super) fn missing(&self, members: &Members) -> usize {
+        let draining = |member: &Member| member.load.as_ref().is_some_and(|load| load.draining);
+        let staying = members.live.values().filter(|member| !draining(member)).count();
+        let wanted = self.copies.min(1 + staying);
+        // What this node holds it holds, whatever the list says.
+        let others = |holders: &[NodeId]| {
+            holders.iter().filter(|holder| **holder != self.me && members.live.contains_key(holder)).count()
+        };
+        let lacks = |holders: &[NodeId]| 1 + others(holders) < wanted;
+        let payloads = self.store.payloads.entrusted().iter().filter(|(_, holders)| lacks(holders)).count();
+        payloads + self.store.results.held_by(lacks).len()
     }
 
     /// What has to be copied on this occasion.
