@@ -185,6 +185,10 @@ fn to_the_end(world: &mut World) -> Result<(), Violation> {
             more -= 1;
             until = until + quiet;
         }
+        // What takes so long is not stuck.
+        if !finished && world.next().is_some_and(|at| at > until) && world.busy_until() > until {
+            until = world.busy_until() + patience;
+        }
         if world.next().is_none_or(|at| at > until) || !world.advance()? {
             break;
         }

@@ -82,7 +82,8 @@ impl Roll {
         let pause = now.since(self.looked);
         if self.looked > Micros::ZERO && pause > Micros(detection.0 / 4) {
             for heard in self.by_machine.iter_mut().flatten() {
-                heard.at = heard.at.map(|at| at + pause);
+                // What has been heard since the pause is as fresh as it is.
+                heard.at = heard.at.map(|at| if at > self.looked { at } else { at + pause });
             }
         }
         self.looked = now;
@@ -113,5 +114,31 @@ impl Roll {
             Some((rumour.node, Peer { generation: rumour.generation, load }))
         });
         View { live: peers.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_forgiven_only_to_those_who_spoke_before_it() {
+        let detection = Micros::from_secs(4);
+        let other = MachineId(0);
+        let rumour = |heartbeat| Arc::new(Rumour { heartbeat, ..Rumour::of(NodeId([0; 16]), 1) });
+        let mut roll = Roll::default();
+        let (before, after) = (Micros::from_secs(10), Micros::from_secs(100));
+        roll.hear(&rumour(1), before);
+        roll.hear(&rumour(2), before);
+        roll.look(before, detection);
+
+        let mut waits = roll.clone();
+        waits.look(after, detection);
+        assert!(waits.is_live(other, after, detection), "nobody could be heard in the pause");
+
+        roll.spoke(other, after);
+        roll.look(after, detection);
+        assert!(roll.is_live(other, after + detection, detection));
+        assert!(!roll.is_live(other, after + detection + Micros(1), detection), "it was heard once, and then no more");
     }
 }

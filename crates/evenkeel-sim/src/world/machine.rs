@@ -43,6 +43,8 @@ impl MachineId {
 pub struct Process {
     /// When it began.
     pub since: Micros,
+    /// When it ends by itself, if it does.
+    pub ends: Option<Micros>,
 }
 
 /// One machine.

@@ -226,6 +226,12 @@ impl World {
         self.counts.ended
     }
 
+    /// When the last of the processes that run now, and that end by themselves, will have ended.
+    pub fn busy_until(&self) -> Micros {
+        let processes = self.truth.machines.iter().flat_map(|machine| machine.processes.values());
+        processes.filter_map(|process| process.ends).max().unwrap_or_default()
+    }
+
     fn happen(&mut self, event: Event) {
         let now = self.truth.now;
         if let Some(machine) = event.machine() {

@@ -33,11 +33,14 @@ impl World {
         document.starts += 1;
         let (takes, fate) = (document.takes, document.fate);
         let machine = &mut self.truth.machines[life.0.0];
-        let before = machine.processes.insert((doc, epoch), Process { since: now });
-        assert!(before.is_none(), "{doc} was started twice under epoch {epoch} on {}", life.0);
         let factor = if machine.slow_until > now { slow } else { 1 };
         let takes = Micros((takes.0 as f64 / machine.speed) as u64).times(factor);
         let timeout = timeout.map(Micros::from);
+        let ends =
+            if fate == Fate::Hanging { timeout } else { Some(timeout.map_or(takes, |timeout| takes.min(timeout))) };
+        let process = Process { since: now, ends: ends.map(|after| now + after) };
+        let before = machine.processes.insert((doc, epoch), process);
+        assert!(before.is_none(), "{doc} was started twice under epoch {epoch} on {}", life.0);
         match (fate, timeout) {
             (Fate::Hanging, None) => {}
             (Fate::Hanging, Some(timeout)) => {
