@@ -31,10 +31,13 @@ impl Node {
             return;
         }
         self.withdraw_all();
-        let resting: Vec<DocId> = self.resting.keys().copied().collect();
-        for doc in resting {
-            self.resting.remove(&doc);
-            self.put_back(doc);
+        // One whose disk fails may start again before anybody has taken what rests: it goes on resting here.
+        if self.is_draining() {
+            let resting: Vec<DocId> = self.resting.keys().copied().collect();
+            for doc in resting {
+                self.resting.remove(&doc);
+                self.put_back(doc);
+            }
         }
         self.give_all(out);
         if !self.is_draining() {

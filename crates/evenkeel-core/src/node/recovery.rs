@@ -168,6 +168,8 @@ impl Node {
     /// The journal has a hole, and says all anew.
     pub(super) fn disk_works(&mut self, out: &mut Outbox) {
         if std::mem::take(&mut self.ailing) && self.settings.journal_bytes.is_some() {
+            // Nobody held it for an heir meanwhile: who has claimed what in its place is asked anew.
+            self.membership.missing.clear();
             self.mending = true;
             self.begin_checkpoint(out);
             self.checkpoint(out);
