@@ -115,6 +115,12 @@ impl Api {
         Ok(serde_json::from_str(&text)?)
     }
 
+    /// Removes a batch.
+    pub async fn remove(&self, id: BatchId) -> anyhow::Result<BatchStatus> {
+        let text = self.text(self.client.post(format!("{}/v1/batches/{id}/remove", self.base))).await?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
     /// Submits the failed documents of a batch again.
     pub async fn retry(&self, id: BatchId) -> anyhow::Result<Accepted> {
         let text = self.text(self.client.post(format!("{}/v1/batches/{id}/retry", self.base))).await?;

@@ -30,6 +30,15 @@ pub struct BatchOptions {
     pub timeout_millis: Option<u64>,
     /// Most bytes kept of each of standard output and standard error; what is over is cut, and the cut is marked.
     pub capture_bytes: u64,
+    /// Nodes that keep the batch, each payload and each result, where so many live.
+    pub copies: u32,
+}
+
+impl BatchOptions {
+    /// Nodes that keep the batch: there is always one.
+    pub fn copies(&self) -> usize {
+        self.copies.max(1) as usize
+    }
 }
 
 impl Default for BatchOptions {
@@ -40,6 +49,7 @@ impl Default for BatchOptions {
             backoff_millis: 1_000,
             timeout_millis: None,
             capture_bytes: 16 << 20,
+            copies: 2,
         }
     }
 }

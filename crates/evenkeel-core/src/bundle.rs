@@ -64,7 +64,11 @@ impl Bundle {
             Change::Running { batch, docs, epoch, node } => {
                 subtract(&mut self.running, (*batch, *epoch, *node), docs);
             }
-            Change::Batch(_) | Change::Segment { .. } | Change::Cancelled(_) | Change::Draining(_) => {}
+            Change::Batch(_)
+            | Change::Segment { .. }
+            | Change::Cancelled(_)
+            | Change::Draining(_)
+            | Change::Removed(_) => {}
         }
     }
 

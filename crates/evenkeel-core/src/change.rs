@@ -217,4 +217,23 @@ pub enum Change {
     Cancelled(BatchId),
     /// This run of a node is asked to give everything away and leave.
     Draining(Origin),
+    /// The batch is removed: nothing of it is known any more, and whatever is said of it is ignored.
+    Removed(BatchId),
+}
+
+impl Change {
+    /// The batch that it speaks of, if it is one.
+    pub fn batch(&self) -> Option<BatchId> {
+        match self {
+            Change::Batch(batch) => Some(batch.id),
+            Change::Segment { batch, .. }
+            | Change::Moved { batch, .. }
+            | Change::Ended { batch, .. }
+            | Change::Running { batch, .. }
+            | Change::Cancelled(batch)
+            | Change::Removed(batch) => Some(*batch),
+            Change::Tried { doc, .. } => Some(doc.batch),
+            Change::Draining(_) => None,
+        }
+    }
 }

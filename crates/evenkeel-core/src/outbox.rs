@@ -49,6 +49,8 @@ pub enum Event {
     BatchFinished(BatchId),
     /// A batch was cancelled.
     BatchCancelled(BatchId),
+    /// A batch was removed: nothing is known of it any more.
+    BatchRemoved(BatchId),
     /// A process was asked for.
     Started(Claim),
     /// An attempt failed, another will follow.

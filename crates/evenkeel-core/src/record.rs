@@ -68,7 +68,7 @@ pub(crate) fn weight(change: &Change) -> usize {
         Change::Moved { docs, .. } | Change::Ended { docs, .. } | Change::Running { docs, .. } => {
             docs.0.serialized_size()
         }
-        Change::Tried { .. } | Change::Cancelled(_) | Change::Draining(_) => 0,
+        Change::Tried { .. } | Change::Cancelled(_) | Change::Draining(_) | Change::Removed(_) => 0,
     }
 }
 

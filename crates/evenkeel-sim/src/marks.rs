@@ -102,6 +102,8 @@ marks! {
     KeptAlone = "kept-alone",
     /// A batch was cancelled while its documents ran.
     CancelledWhileRunning = "cancelled-while-running",
+    /// A batch was removed while a node still ran some of it.
+    RemovedWhileRunning = "removed-while-running",
     /// Two nodes had seen the same and knew something else, and one gave the other all of it.
     UnlikeStates = "unlike-states",
     /// A crash took notes with it that were not on the disk yet.
@@ -213,6 +215,11 @@ impl Watch {
             Event::Retried { .. } => self.mark(Mark::Retried),
             Event::Unlike(_) => self.mark(Mark::UnlikeStates),
             Event::Ignored { .. } => self.mark(Mark::Ignored),
+            Event::BatchRemoved(batch)
+                if truth.machine(machine).processes.keys().any(|(doc, _)| doc.batch == *batch) =>
+            {
+                self.mark(Mark::RemovedWhileRunning);
+            }
             _ => {}
         }
     }

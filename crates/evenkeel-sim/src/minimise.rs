@@ -131,6 +131,7 @@ const SIMPLER_WORK: &[Change<Work>] = &[
     ("no retries", |work| work.retries = 0),
     ("no time-out", |work| work.timeout = None),
     ("no cancellation", |work| work.cancel_after = None),
+    ("no removal", |work| work.remove_after = None),
     ("lengths that are right", |work| work.misprediction = 0.0),
     ("lengths that are known", |work| work.unknown = false),
     ("equal lengths", |work| work.lengths = Lengths::Equal(1_000)),

@@ -188,6 +188,8 @@ pub struct Work {
     pub poison: Ratio,
     /// If a client cancels it: how long after it was submitted.
     pub cancel_after: Option<Span>,
+    /// If a client removes it: how long after it was submitted, or as soon after that as it has ended.
+    pub remove_after: Option<Span>,
 }
 
 impl Default for Work {
@@ -209,6 +211,7 @@ impl Default for Work {
             hanging: Ratio::NEVER,
             poison: Ratio::NEVER,
             cancel_after: None,
+            remove_after: None,
         }
     }
 }

@@ -133,6 +133,7 @@ fn draw_batch(nodes: usize, dice: &mut Dice) -> Work {
             _ => Ratio::NEVER,
         },
         cancel_after: (dice.below(8) == 0).then(|| Micros::from_millis(dice.between(100, 30_000)).into()),
+        remove_after: (dice.below(5) == 0).then(|| Micros::from_millis(dice.between(100, 60_000)).into()),
     }
 }
 

@@ -226,6 +226,16 @@ impl Node {
         }
     }
 
+    /// Somebody is done with a batch. One of which this node does not know that it has ended stays, but for one of which it
+    /// knows nothing at all: payloads of an upload that broke off may lie anywhere.
+    pub(super) fn remove(&mut self, batch: BatchId, out: &mut Outbox) {
+        let open = self.state.batch(batch).is_some_and(|state| !state.is_finished());
+        if !open && !self.state.is_removed(batch) {
+            self.decide(Change::Removed(batch), out);
+            self.nudge(out);
+        }
+    }
+
     /// Ends what waits of a cancelled batch, and kills what runs.
     pub(super) fn cancel_own(&mut self, batch: BatchId, out: &mut Outbox) {
         let mut waiting = self.backlog.of_batch(batch);

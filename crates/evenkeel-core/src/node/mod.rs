@@ -101,6 +101,8 @@ pub enum Input {
     },
     /// No document of this batch is to start any more.
     Cancel(BatchId),
+    /// Everything that is known of this batch, which has ended, is to be forgotten.
+    Remove(BatchId),
     /// This run of a node is to give everything away and leave.
     Drain(Origin),
     /// The disk fails: what was noted since the last sync is lost, and so are the effects that waited for it, as a
@@ -294,6 +296,7 @@ impl Node {
             Input::Unstarted { doc, epoch } => self.unstarted(doc, epoch, out),
             Input::Kept { doc, epoch } => self.kept(doc, epoch, out),
             Input::Cancel(batch) => self.cancel(batch, out),
+            Input::Remove(batch) => self.remove(batch, out),
             Input::Drain(origin) => self.ask_to_drain(origin, out),
             Input::DiskFails => self.disk_fails(out),
             Input::DiskWorks => self.disk_works(out),

@@ -29,8 +29,10 @@ impl Node {
         out: &mut Outbox,
     ) -> Result<(), Malformed> {
         let known = match change {
+            _ if change.batch().is_some_and(|batch| self.state.is_removed(batch)) => None,
             Change::Batch(batch) if self.state.batch(batch.id).is_none() => Some(Event::BatchKnown(batch.id)),
             Change::Cancelled(batch) if !self.state.is_cancelled(*batch) => Some(Event::BatchCancelled(*batch)),
+            Change::Removed(batch) => Some(Event::BatchRemoved(*batch)),
             _ => None,
         };
         let (cancelled, touched) = match change {
@@ -47,6 +49,9 @@ impl Node {
             out.observe(event);
         }
         self.shifted(route, &shifts, out);
+        if let Change::Removed(batch) = change {
+            self.finished.remove(batch);
+        }
         if let Some(batch) = cancelled {
             self.cancel_own(batch, out);
         }

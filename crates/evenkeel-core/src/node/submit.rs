@@ -15,6 +15,8 @@ use crate::units::Length;
 #[derive(Debug, Clone)]
 pub(super) struct Unacknowledged {
     batch: BatchId,
+    /// Nodes that are to have it.
+    copies: usize,
     /// Place of its last change in this node's log.
     sequence: u64,
     /// Peers that have everything up to there.
@@ -39,7 +41,7 @@ impl Node {
             &lengths,
             &standings,
         );
-        let id = batch.id;
+        let (id, copies) = (batch.id, batch.options.copies());
         self.decide(Change::Batch(batch), out);
         for (number, (lengths, owners)) in
             lengths.chunks(SEGMENT_DOCUMENTS as usize).zip(owners.chunks(SEGMENT_DOCUMENTS as usize)).enumerate()
@@ -54,7 +56,7 @@ impl Node {
             self.decide(Change::Segment { batch: id, segment, lengths, entries }, out);
         }
         let sequence = self.log.head(self.me);
-        self.unacknowledged.push(Unacknowledged { batch: id, sequence, holders: BTreeSet::new() });
+        self.unacknowledged.push(Unacknowledged { batch: id, copies, sequence, holders: BTreeSet::new() });
         self.nudge(out);
         self.acknowledge(out);
     }
@@ -74,8 +76,8 @@ impl Node {
             return;
         }
         let peers = self.view.live.values().filter(|peer| !peer.load.draining).count();
-        let enough = (self.settings.copies.max(1) - 1).min(peers);
         self.unacknowledged.retain(|waiting| {
+            let enough = (waiting.copies - 1).min(peers);
             let holders = waiting.holders.iter().filter(|node| self.view.live.contains_key(node)).count();
             if holders >= enough {
                 out.acknowledge(waiting.batch, holders + 1);

@@ -17,6 +17,7 @@ mod cluster;
 mod failures;
 mod levelling;
 mod recovery;
+mod removal;
 mod running;
 
 /// What is going to happen.

@@ -100,6 +100,8 @@ impl CmRDT for State {
 
     fn validate_op(&self, change: &Change) -> Result<(), Malformed> {
         match change {
+            // Nothing is left that it could contradict, and nothing of it is kept.
+            _ if self.is_moot(change) => Ok(()),
             Change::Batch(batch) if batch.documents == 0 || batch.command.is_empty() => Err(Malformed::Empty(batch.id)),
             Change::Batch(batch) => match self.batches.get(&batch.id) {
                 Some(known) if *known.description != *batch => Err(Malformed::TwoDescriptions(batch.id)),
@@ -130,7 +132,7 @@ impl CmRDT for State {
                 self.validate_documents(doc.batch, Some(doc.number))?;
                 self.room_for_early(doc.batch, &DocSet::from_iter([doc.number]))
             }
-            Change::Cancelled(_) | Change::Draining(_) => Ok(()),
+            Change::Cancelled(_) | Change::Draining(_) | Change::Removed(_) => Ok(()),
         }
     }
 
@@ -148,6 +150,7 @@ impl State {
     pub fn merge_change(&mut self, change: &Change, shifts: &mut Vec<Shift>) -> Result<(), Malformed> {
         self.validate_op(change)?;
         match *change {
+            _ if self.is_moot(change) => {}
             Change::Batch(ref batch) => self.add_batch(batch, shifts),
             Change::Segment { batch, segment, ref lengths, ref entries } => {
                 if self.batches.contains_key(&batch) {
@@ -183,6 +186,7 @@ impl State {
                     self.digest.toggle_draining(origin);
                 }
             }
+            Change::Removed(batch) => self.remove(batch, shifts),
         }
         Ok(())
     }

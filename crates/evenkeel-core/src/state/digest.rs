@@ -27,14 +27,19 @@ impl Digest {
         self.0 ^= standing(held, before.epoch, before.status) ^ standing(held, before.epoch, Status::Ended(outcome));
     }
 
-    /// Puts in that there is a batch.
+    /// Puts in that there is a batch, or takes it out.
     pub(super) fn toggle_batch(&mut self, batch: BatchId) {
         self.0 ^= mix(mix(1) ^ batch.0);
     }
 
-    /// Puts in that a batch is cancelled.
+    /// Puts in that a batch is cancelled, or takes it out.
     pub(super) fn toggle_cancelled(&mut self, batch: BatchId) {
         self.0 ^= mix(mix(2) ^ batch.0);
+    }
+
+    /// Puts in that a batch is removed.
+    pub(super) fn toggle_removed(&mut self, batch: BatchId) {
+        self.0 ^= mix(mix(4) ^ batch.0);
     }
 
     /// Puts in that a run of a node is to leave.

@@ -114,6 +114,16 @@ impl Early {
         taken.changes(batch)
     }
 
+    /// Forgets what was said of a batch.
+    pub(super) fn forget(&mut self, batch: BatchId) {
+        if let Some(waiting) = self.batches.remove(&batch) {
+            let (sets, bytes) = waiting.size();
+            self.sets -= sets;
+            self.bytes -= bytes;
+            self.in_segments -= waiting.segments.values().map(|(_, entries)| entries.len()).sum::<usize>();
+        }
+    }
+
     /// Everything as changes.
     pub(super) fn changes(&self) -> impl Iterator<Item = Change> + '_ {
         self.batches.iter().flat_map(|(batch, waiting)| waiting.changes(*batch))
@@ -332,6 +342,17 @@ mod tests {
         assert_eq!(early.take_marks(BATCH, SegmentNumber(0)).len(), 2);
         assert_eq!(early.take_segments(BATCH, SEGMENT_DOCUMENTS), []);
         assert!(early.batches.is_empty() && early.sets == 0 && early.bytes == 0);
+    }
+
+    #[test]
+    fn what_is_forgotten_makes_room() {
+        let mut early = Early::default();
+        let (lengths, entries) = (Arc::new(Lengths::pack(&[crate::units::Length(1)])), Entries::pack([given(1)]));
+        early.add_segment(BATCH, SegmentNumber(0), &lengths, &Arc::new(entries));
+        early.add_slots(BATCH, docs(5_000..5_010), given(1));
+        early.add_running(BATCH, docs(5_005..5_006), Epoch(1), NodeId([1; 16]));
+        early.forget(BATCH);
+        assert!(early.batches.is_empty() && (early.sets, early.bytes, early.in_segments) == (0, 0, 0));
     }
 
     #[test]

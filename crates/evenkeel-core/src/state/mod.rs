@@ -8,6 +8,7 @@ mod digest;
 mod early;
 mod holdings;
 mod marks;
+mod removal;
 mod segment;
 mod since;
 mod slot;
@@ -106,6 +107,8 @@ pub struct State {
     nodes: NodeTable,
     batches: BTreeMap<BatchId, BatchState>,
     cancelled: BTreeSet<BatchId>,
+    /// Batches of which nothing else is known here any more, and never will be.
+    removed: BTreeSet<BatchId>,
     draining: BTreeSet<Origin>,
     tries: BTreeMap<DocId, Tries>,
     /// Changes that arrived before the batch or segment they speak of.
@@ -122,6 +125,7 @@ impl State {
             nodes: NodeTable::new(me),
             batches: BTreeMap::new(),
             cancelled: BTreeSet::new(),
+            removed: BTreeSet::new(),
             draining: BTreeSet::new(),
             tries: BTreeMap::new(),
             early: Early::default(),
@@ -154,6 +158,16 @@ impl State {
     /// Whether the batch is cancelled.
     pub fn is_cancelled(&self, batch: BatchId) -> bool {
         self.cancelled.contains(&batch)
+    }
+
+    /// Whether the batch is removed.
+    pub fn is_removed(&self, batch: BatchId) -> bool {
+        self.removed.contains(&batch)
+    }
+
+    /// Batches that are removed, by id.
+    pub fn removed(&self) -> impl Iterator<Item = BatchId> + '_ {
+        self.removed.iter().copied()
     }
 
     /// Whether this run of a node was asked to drain.

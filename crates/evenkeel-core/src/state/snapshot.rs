@@ -21,9 +21,10 @@ impl State {
     fn preamble(&self) -> impl Iterator<Item = Change> + '_ {
         let cancelled = self.cancelled.iter().copied().map(Change::Cancelled);
         let draining = self.draining.iter().copied().map(Change::Draining);
+        let removed = self.removed.iter().copied().map(Change::Removed);
         let unknown = self.tries.iter().filter(|(doc, _)| !self.batches.contains_key(&doc.batch));
         let tries = unknown.map(|(doc, tries)| tried(*doc, tries));
-        cancelled.chain(draining).chain(tries).chain(self.early.changes())
+        removed.chain(cancelled).chain(draining).chain(tries).chain(self.early.changes())
     }
 
     fn batch_preamble(&self, id: BatchId) -> impl Iterator<Item = Change> + '_ {
@@ -89,6 +90,7 @@ impl State {
     /// news.
     pub fn news(&self, change: &Change) -> Vec<Change> {
         match change {
+            _ if change.batch().is_some_and(|batch| self.removed.contains(&batch)) => Vec::new(),
             Change::Batch(batch) if self.batches.contains_key(&batch.id) => Vec::new(),
             Change::Segment { batch, segment, entries, .. } if self.lengths(*batch, *segment).is_some() => {
                 let mut news = Bundle::default();

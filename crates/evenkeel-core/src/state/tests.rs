@@ -48,7 +48,7 @@ fn docs() -> impl Strategy<Value = DocSet> {
 fn change() -> impl Strategy<Value = Change> {
     let id = 0u64..2;
     let outcome = prop_oneof![Just(Outcome::Done), Just(Outcome::Failed), Just(Outcome::Cancelled)];
-    prop_oneof![
+    let any = prop_oneof![
         id.clone().prop_map(|id| Change::Batch(batch(id))),
         (id.clone(), 0u32..2).prop_map(|(id, number)| segment_change(id, number)),
         (id.clone(), docs(), 1u32..5, 0..NODES, any::<bool>()).prop_map(|(id, docs, epoch, owner, claimed)| {
@@ -68,9 +68,11 @@ fn change() -> impl Strategy<Value = Change> {
             failures: Attempt(failures),
             crashes
         }),
-        id.prop_map(|id| Change::Cancelled(BatchId(id))),
+        id.clone().prop_map(|id| Change::Cancelled(BatchId(id))),
         (0..NODES).prop_map(|owner| Change::Draining(Origin { node: node(owner), generation: Generation(1) })),
-    ]
+    ];
+    // Rarely, since it makes all else that is said of its batch moot.
+    prop_oneof![40 => any, 1 => id.prop_map(|id| Change::Removed(BatchId(id)))]
 }
 
 /// All changes that describe the batches, so that nothing stays early for ever.
@@ -85,7 +87,7 @@ struct Seen {
     tallies: Vec<(BatchId, Tally, BTreeMap<NodeId, u64>)>,
     tries: BTreeMap<DocId, Tries>,
     running: BTreeMap<DocId, NodeId>,
-    settings: (BTreeSet<BatchId>, BTreeSet<Origin>),
+    settings: (BTreeSet<BatchId>, BTreeSet<Origin>, BTreeSet<BatchId>),
     owners: BTreeMap<NodeId, u64>,
     digest: u64,
 }
@@ -100,7 +102,7 @@ fn seen(state: &State) -> Seen {
         tallies: state.batches().map(|(id, batch)| (id, batch.tally(), open(&mut state.owners_in(id)))).collect(),
         tries: state.tries.clone(),
         running: all.filter_map(|doc| Some((doc, state.running(doc)?))).collect(),
-        settings: (state.cancelled.clone(), state.draining.clone()),
+        settings: (state.cancelled.clone(), state.draining.clone(), state.removed.clone()),
         owners: open(&mut state.owners()),
         digest: state.digest(),
     }

@@ -87,6 +87,7 @@ fn changes() -> Vec<Change> {
         Change::Tried { doc: DocId { batch: BATCH, number: DocNumber(4) }, failures: Attempt(1), crashes: 2 },
         Change::Cancelled(BATCH),
         Change::Draining(origin()),
+        Change::Removed(BATCH),
     ]
 }
 

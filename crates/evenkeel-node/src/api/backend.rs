@@ -71,6 +71,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Cancels it: nothing of it starts any more. Cancelling what is finished or cancelled changes nothing.
     fn cancel(&self, id: BatchId) -> impl Future<Output = Result<BatchStatus, Problem>> + Send;
 
+    /// Removes it, everywhere and for good, with its payloads and results. Refuses one that has not ended. Tells how it stood.
+    fn remove(&self, id: BatchId) -> impl Future<Output = Result<BatchStatus, Problem>> + Send;
+
     /// Submits its failed documents as a new batch.
     fn retry(&self, id: BatchId) -> impl Future<Output = Result<Accepted, Problem>> + Send;
 

@@ -31,6 +31,13 @@ pub(super) async fn cancel<B: Backend>(
     in_time(async { api.backend.cancel(naming::batch(&*api.backend, &id).await?).await }).await.map(Json)
 }
 
+pub(super) async fn remove<B: Backend>(
+    State(api): State<Arc<Api<B>>>,
+    InPath(id): InPath<String>,
+) -> Result<Json<BatchStatus>, Problem> {
+    in_time(async { api.backend.remove(naming::batch(&*api.backend, &id).await?).await }).await.map(Json)
+}
+
 /// Not bounded in time: the payloads of the failed documents may have to come from other nodes, and are stored anew.
 pub(super) async fn retry<B: Backend>(
     State(api): State<Arc<Api<B>>>,

@@ -76,6 +76,8 @@ pub struct Snapshot {
     pub loop_lag: Duration,
     /// Segments of payloads and results held here that have too few copies.
     pub copies_missing: u64,
+    /// Segments of payloads held here.
+    pub payload_segments: u64,
     /// Bytes of the node's store on its disk.
     pub store_bytes: u64,
     /// Things found damaged in it since the node started.
@@ -186,6 +188,8 @@ impl Snapshot {
         single(out, "event_loop_lag_seconds", "gauge", help, self.loop_lag.as_secs_f64())?;
         let help = "Payload segments and results held here that fewer live nodes have than should.";
         single(out, "copies_missing", "gauge", help, self.copies_missing)?;
+        let help = "Segments of payloads held here, of 4,096 documents at most.";
+        single(out, "payload_segments", "gauge", help, self.payload_segments)?;
         single(out, "store_bytes", "gauge", "Bytes of the node's store on its disk.", self.store_bytes)?;
         let help = "Things found damaged in the node's store.";
         single(out, "store_damaged_total", "counter", help, self.store_damaged)?;

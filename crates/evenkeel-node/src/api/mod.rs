@@ -83,12 +83,13 @@ struct Api<B> {
 }
 
 /// Every route with its methods. `openapi.json` describes the same ones; a test compares the two.
-fn routes<B: Backend>() -> [(&'static str, MethodRouter<Arc<Api<B>>>); 12] {
+fn routes<B: Backend>() -> [(&'static str, MethodRouter<Arc<Api<B>>>); 13] {
     [
         ("/v1/batches", get(batches::list).post(upload::create)),
         ("/v1/batches/{id}", get(batches::show).merge(delete(batches::cancel))),
         ("/v1/batches/{id}/results", get(results::stream)),
         ("/v1/batches/{id}/retry", post(batches::retry)),
+        ("/v1/batches/{id}/remove", post(batches::remove)),
         ("/v1/batches/{id}/documents/{number}", get(batches::explain)),
         ("/v1/nodes", get(nodes::list)),
         ("/v1/nodes/{id}/drain", post(nodes::drain)),

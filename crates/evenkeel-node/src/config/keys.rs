@@ -63,9 +63,10 @@ pub(super) const KEYS: &[Key] = &[
     key!(processes.capture, |value| value.bytes(0..=MAX_CAPTURE)),
     key!(processes.capture_max, |value| value.bytes(0..=MAX_CAPTURE)),
     key!(documents.max_payload, |value| value.bytes(1..=MAX_PAYLOAD)),
-    key!(documents.copies, |value| value.integer(1..=16)),
+    key!(documents.copies, |value| value.integer(COPIES)),
     key!(store.sync, |value| value.choice(&[("always", true), ("never", false)])),
     key!(store.gather, |value| value.duration(Duration::ZERO..=SECOND)),
+    key!(store.keep, |value| value.duration_or_never(SECOND..=HOUR * 24 * 3_650)),
     key!(log.level, log_level),
     key!(log.format, |value| value.choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)])),
 ];
@@ -73,6 +74,9 @@ pub(super) const KEYS: &[Key] = &[
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Nodes that may keep each payload and result.
+pub const COPIES: std::ops::RangeInclusive<u32> = 1..=16;
 
 /// Longest name of a node: it is gossiped, and a column of tables.
 const NAME_BYTES: usize = 64;

@@ -22,6 +22,7 @@ use evenkeel_core::units::Micros;
 use evenkeel_net::MAX_CAPTURE;
 
 pub use check::Credentials;
+pub use keys::COPIES;
 pub use problem::{Origin, Problem, Problems};
 pub use sources::{Flags, Loaded, SECRET_VARIABLE, Sources, TOKEN_VARIABLE};
 
@@ -146,6 +147,8 @@ pub struct Store {
     pub sync: bool,
     /// Time for which a write waits for others that share its sync.
     pub gather: Duration,
+    /// Time for which a batch is kept once it has ended; `None`: until somebody removes it.
+    pub keep: Option<Duration>,
 }
 
 /// Form of log lines.
@@ -229,7 +232,7 @@ impl Default for Documents {
 
 impl Default for Store {
     fn default() -> Self {
-        Store { sync: true, gather: Duration::ZERO }
+        Store { sync: true, gather: Duration::ZERO, keep: Some(Duration::from_secs(30 * 24 * 3_600)) }
     }
 }
 
@@ -242,7 +245,7 @@ impl Default for Log {
 impl Config {
     /// Options of a batch that says nothing of them.
     pub fn batch_defaults(&self) -> BatchOptions {
-        BatchOptions { capture_bytes: self.processes.capture, ..BatchOptions::default() }
+        BatchOptions { capture_bytes: self.processes.capture, copies: self.documents.copies, ..BatchOptions::default() }
     }
 
     /// What of it concerns the core.

@@ -13,9 +13,10 @@ use evenkeel_core::units::Length;
 use evenkeel_net::records::SegmentId;
 
 use super::upload::Submission;
-use super::{Daemon, Inner, gather, starter, status};
+use super::{Daemon, Inner, gather, repair, starter, status};
 use crate::api::types::{Accepted, BatchStatus, ErrorCode, Explanation, NewBatch, Nodes, Problem, ResultLine};
 use crate::api::{Backend, Document, EventLog, Results, Snapshot, Upload, Wanted};
+use crate::config::COPIES;
 use crate::process::Template;
 
 impl Inner {
@@ -24,6 +25,11 @@ impl Inner {
         if options.capture_bytes > self.capture_max {
             let message = format!("this node keeps at most {} bytes of an output", self.capture_max);
             return Err(Problem::new(ErrorCode::TooLarge, message).hint("processes.capture_max raises the limit"));
+        }
+        if !COPIES.contains(&options.copies) {
+            let message = format!("a batch cannot have {} copies", options.copies);
+            let hint = format!("choose from {} to {}", COPIES.start(), COPIES.end());
+            return Err(Problem::new(ErrorCode::BadRequest, message).hint(hint));
         }
         Ok(options)
     }
@@ -111,6 +117,21 @@ impl Backend for Daemon {
         self.inner.status(id).await?;
         self.inner.orders.input(Input::Cancel(id));
         self.inner.status(id).await
+    }
+
+    async fn remove(&self, id: BatchId) -> Result<BatchStatus, Problem> {
+        let status = self.inner.status(id).await?;
+        if !status.is_settled() {
+            let message = format!("batch {id} has {} documents without outcome", status.pending);
+            return Err(Problem::new(ErrorCode::Conflict, message).hint("cancel it first, or wait until it has ended"));
+        }
+        self.inner.orders.input(Input::Remove(id));
+        // What is asked after the order is answered after it.
+        match self.inner.ask(move |node| node.state().is_removed(id)).await? {
+            true => Ok(status),
+            false => Err(Problem::new(ErrorCode::Conflict, format!("batch {id} could not be removed"))
+                .hint("documents of it have come to light that had not ended: look at its status, and try again")),
+        }
     }
 
     async fn retry(&self, id: BatchId) -> Result<Accepted, Problem> {
@@ -210,12 +231,22 @@ impl Backend for Daemon {
         let figures = self.inner.figures();
         let traffic = self.inner.network.traffic();
         let lag = *self.inner.lag.borrow();
-        let copies_missing = self.inner.plan.missing(&members) as u64;
+        let wanted = self.inner.ask(repair::wanted).await?;
+        let copies_missing = self.inner.plan.missing(&members, &wanted) as u64;
+        let payload_segments = self.inner.store.payloads.entrusted().len() as u64;
         let snapshot = self.inner.ask(move |node| status::snapshot(node, &members, &oneself, figures, traffic)).await?;
         let store = &self.inner.store;
         let (store_bytes, store_damaged) = (store.size(), store.corrupt_reads());
         let store_failing = store.health().trouble().is_some();
-        Ok(Snapshot { loop_lag: lag, copies_missing, store_bytes, store_damaged, store_failing, ..snapshot })
+        Ok(Snapshot {
+            loop_lag: lag,
+            copies_missing,
+            payload_segments,
+            store_bytes,
+            store_damaged,
+            store_failing,
+            ..snapshot
+        })
     }
 
     async fn ready(&self) -> Result<(), Problem> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::Node;
-use evenkeel_core::ids::{DocId, Epoch, NodeId};
+use evenkeel_core::ids::{BatchId, DocId, Epoch, NodeId};
 use evenkeel_net::records::ResultRecord;
 use evenkeel_net::{Network, PutResults};
 use tokio::sync::mpsc;
@@ -147,7 +147,8 @@ impl Copies {
     fn place(&mut self, record: Arc<ResultRecord>, node: &Node) {
         // This node is one of those that are waited for.
         let mut copying = Copying { record: record.clone(), missing: 1, asked: vec![self.plan.me], failed: Vec::new() };
-        while copying.missing < self.plan.copies && self.ask_another(&mut copying, node) {
+        let copies = self.plan.copies_of(node, record.doc.batch);
+        while copying.missing < copies && self.ask_another(&mut copying, node) {
             copying.missing += 1;
         }
         let place = (record.doc, record.epoch);
@@ -158,11 +159,11 @@ impl Copies {
 
     /// Returns the record if no copy is to be waited for. One that is nowhere is tried again: its document has not ended
     /// before somebody has its result.
-    fn settle(&mut self, copying: Copying) -> Option<Arc<ResultRecord>> {
+    fn settle(&mut self, copying: Copying, copies: usize) -> Option<Arc<ResultRecord>> {
         let (doc, epoch) = (copying.record.doc, copying.record.epoch);
         if copying.missing == 0 {
             if !copying.holders().is_empty() {
-                if copying.holders().len() < self.plan.copies && !copying.failed.is_empty() {
+                if copying.holders().len() < copies && !copying.failed.is_empty() {
                     self.look_later();
                 }
                 return Some(copying.record);
@@ -236,7 +237,7 @@ impl Copies {
             self.plan.store.results.set_holders([doc], &copying.holders());
         }
         copying.missing -= 1;
-        self.settle(copying)
+        self.settle(copying, self.plan.copies_of(node, doc.batch))
     }
 
     /// A holder is gone: whatever it had gets another copy, made by the first of its other holders.
@@ -245,6 +246,12 @@ impl Copies {
         self.distrusted.remove(&gone);
         self.plan.store.strike(gone);
         self.replenish(node);
+    }
+
+    /// A batch is removed: what is on its way of it still gets there, since slots wait for it, and goes with the next look at
+    /// what is kept.
+    pub(super) fn forget(&self, batch: BatchId) {
+        self.plan.store.remove_batch(batch);
     }
 
     /// A node has come: what has too few copies may get one there.

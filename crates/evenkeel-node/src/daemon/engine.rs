@@ -259,6 +259,7 @@ impl Engine {
                 match event {
                     Event::Silent(node) => self.copies.lost(node, &self.node),
                     Event::Joined(node) => self.copies.joined(node, &self.node),
+                    Event::BatchRemoved(batch) => self.copies.forget(batch),
                     _ => {}
                 }
                 self.news.tell(event, &self.node);

@@ -10,6 +10,7 @@ mod home;
 mod news;
 mod notes;
 mod repair;
+mod retention;
 mod service;
 mod starter;
 mod status;
@@ -54,6 +55,7 @@ use home::Home;
 use news::{Figures, News};
 use notes::Notes;
 use repair::{Occasion, Plan};
+use retention::Retention;
 use service::Peers;
 use starter::Starter;
 use status::Oneself;
@@ -104,7 +106,6 @@ pub struct Inner {
     changed: watch::Receiver<u64>,
     leave: watch::Receiver<Option<u64>>,
     lag: watch::Receiver<Duration>,
-    copies: usize,
     batch_defaults: BatchOptions,
     capture_max: u64,
     gossip_interval: Duration,
@@ -159,6 +160,7 @@ pub struct Daemon {
 struct Tasks {
     engine: Option<JoinHandle<()>>,
     acquaintances: Option<JoinHandle<()>>,
+    retention: Option<JoinHandle<()>>,
     http: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     home: Option<Home>,
 }
@@ -288,6 +290,10 @@ impl Daemon {
         let engine = tokio::spawn(engine.run());
         let acquaintances =
             keep_identity.then(|| tokio::spawn(acquaintances::note(data_dir.clone(), network.members())));
+        let retention = keep_identity.then(|| {
+            let (directory, keep) = (data_dir.clone(), config.store.keep);
+            tokio::spawn(Retention { directory, keep, store: store.clone(), orders: orders.clone() }.watch())
+        });
 
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let oneself = Oneself { name, version, address: network.advertised_addr(), http: http_address };
@@ -305,15 +311,14 @@ impl Daemon {
             changed,
             leave,
             lag,
-            copies,
-            batch_defaults: BatchOptions { capture_bytes: config.processes.capture, ..BatchOptions::default() },
+            batch_defaults: config.batch_defaults(),
             capture_max: config.processes.capture_max,
             gossip_interval: config.gossip.interval,
             batches: AtomicU64::new(0),
             data_dir,
         });
         let daemon = Daemon { inner, tasks: Arc::default() };
-        *daemon.tasks() = Tasks { engine: Some(engine), acquaintances, http: None, home: Some(home) };
+        *daemon.tasks() = Tasks { engine: Some(engine), acquaintances, retention, http: None, home: Some(home) };
         if let Some(listener) = listener {
             daemon.serve(listener, &config, token);
         }
@@ -434,13 +439,11 @@ impl Daemon {
 
     /// Stops at once: ends the loop, kills processes, tells the others, ends all other tasks.
     pub async fn stop(&self) {
-        let (http, engine, acquaintances) = {
+        let (http, engine, aside) = {
             let mut tasks = self.tasks();
-            (tasks.http.take(), tasks.engine.take(), tasks.acquaintances.take())
+            (tasks.http.take(), tasks.engine.take(), [tasks.acquaintances.take(), tasks.retention.take()])
         };
-        if let Some(acquaintances) = acquaintances {
-            acquaintances.abort();
-        }
+        aside.into_iter().flatten().for_each(|task| task.abort());
         // Before the processes: killed by their own node, they have not failed. Their heirs will run these documents.
         if let Some(engine) = engine {
             engine.abort();

@@ -91,6 +91,10 @@ impl News {
                 tracing::info!(%batch, "batch cancelled");
                 self.events.publish(Told::BatchCancelled { batch });
             }
+            Event::BatchRemoved(batch) => {
+                tracing::info!(%batch, "batch removed");
+                self.events.publish(Told::BatchRemoved { batch });
+            }
             Event::Started(claim) => {
                 let DocId { batch, number: document } = claim.doc;
                 self.events.publish(Told::DocumentStarted { batch, document, attempt: claim.attempt });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenkeel_core::Node;
-use evenkeel_core::ids::{DocId, NodeId};
+use evenkeel_core::ids::{BatchId, DocId, NodeId};
 use evenkeel_net::records::{ResultRecord, SegmentId};
 use evenkeel_net::{Member, Members, Network, PutResults};
 
@@ -29,6 +29,11 @@ pub(super) enum Occasion {
     LeavingSole,
     /// This node leaves: everything that will have too few copies.
     Leaving,
+}
+
+/// Nodes that are to have copies of each batch.
+pub(super) fn wanted(node: &Node) -> BTreeMap<BatchId, usize> {
+    node.state().batches().map(|(id, batch)| (id, batch.description().options.copies())).collect()
 }
 
 /// Finds out what must be copied anew.
@@ -59,18 +64,24 @@ impl Plan {
         Plan { me, copies, network, store, line: Arc::default() }
     }
 
+    /// Nodes that are to have copies of a batch; of one that is not known yet, as many as of any.
+    pub(super) fn copies_of(&self, node: &Node, batch: BatchId) -> usize {
+        node.state().batch(batch).map_or(self.copies, |state| state.description().options.copies())
+    }
+
     /// Number of payload segments and results held here of which fewer live nodes have a copy than should, or than there are
     /// that stay.
-    pub(super) fn missing(&self, members: &Members) -> usize {
+    pub(super) fn missing(&self, members: &Members, wanted: &BTreeMap<BatchId, usize>) -> usize {
         let draining = |member: &Member| member.load.as_ref().is_some_and(|load| load.draining);
         let staying = members.live.values().filter(|member| !draining(member)).count();
-        let wanted = self.copies.min(1 + staying);
+        let wanted = |batch| wanted.get(&batch).copied().unwrap_or(self.copies).min(1 + staying);
         // What this node holds it holds, whatever the list says.
         let others = |holders: &[NodeId]| {
             holders.iter().filter(|holder| **holder != self.me && members.live.contains_key(holder)).count()
         };
-        let lacks = |holders: &[NodeId]| 1 + others(holders) < wanted;
-        let payloads = self.store.payloads.entrusted().iter().filter(|(_, holders)| lacks(holders)).count();
+        let lacks = |batch, holders: &[NodeId]| 1 + others(holders) < wanted(batch);
+        let entrusted = self.store.payloads.entrusted();
+        let payloads = entrusted.iter().filter(|(segment, holders)| lacks(segment.batch, holders)).count();
         payloads + self.store.results.held_by(lacks).len()
     }
 
@@ -83,13 +94,14 @@ impl Plan {
         let staying = |holders: &[NodeId]| -> Vec<NodeId> { holders.iter().copied().filter(stays).collect() };
         // Where the disk has lost who the holders are, this node knows of itself.
         let first = |staying: &[NodeId]| staying.first().copied().unwrap_or(self.me);
-        let lacks = |holders: &[NodeId]| {
+        let lacks = |batch, holders: &[NodeId]| {
+            let copies = self.copies_of(node, batch);
             let staying = staying(holders);
             match occasion {
                 // Of several holders the first makes the copy.
-                Occasion::Change => staying.len() < self.copies && first(&staying) == self.me,
+                Occasion::Change => staying.len() < copies && first(&staying) == self.me,
                 Occasion::LeavingSole => staying.is_empty(),
-                Occasion::Leaving => staying.len() < self.copies,
+                Occasion::Leaving => staying.len() < copies,
             }
         };
         let places = |segment: SegmentId, holders: &[NodeId]| {
@@ -98,7 +110,8 @@ impl Plan {
                 candidates.filter(|heir| stays(heir) && !holders.contains(heir)).take(HEIRS).collect();
             (!heirs.is_empty()).then(|| Places { staying: staying(holders), heirs })
         };
-        let entrusted = self.store.payloads.entrusted().into_iter().filter(|(_, holders)| lacks(holders));
+        let entrusted =
+            self.store.payloads.entrusted().into_iter().filter(|(segment, holders)| lacks(segment.batch, holders));
         let payloads = entrusted.filter_map(|(segment, holders)| Some((segment, places(segment, &holders)?))).collect();
         let mut results: BTreeMap<Places, Vec<DocId>> = BTreeMap::new();
         for (doc, holders) in self.store.results.held_by(lacks) {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use evenkeel_core::Node;
 use evenkeel_core::batch::{Batch, BatchOptions};
 use evenkeel_core::ids::{BatchId, NodeId, SEGMENT_DOCUMENTS, SegmentNumber};
 use evenkeel_core::units::Length;
+use evenkeel_core::{Input, Node};
 use evenkeel_net::records::SegmentId;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -23,8 +23,22 @@ const UNDER_WAY: usize = 4;
 /// its way, here and there.
 const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 
-/// An upload under way. Dropped, it leaves payloads behind that belong to no batch and last as long as the nodes that
-/// hold them.
+/// Sees to it that nothing stays anywhere of an upload that breaks off.
+struct Broken {
+    inner: Arc<Inner>,
+    /// The batch, once payloads of it may be somewhere, and until the core has it.
+    batch: Option<BatchId>,
+}
+
+impl Drop for Broken {
+    fn drop(&mut self) {
+        if let Some(batch) = self.batch {
+            self.inner.orders.input(Input::Remove(batch));
+        }
+    }
+}
+
+/// An upload under way. Dropped, nothing comes of it.
 pub struct Submission {
     inner: Arc<Inner>,
     batch: Batch,
@@ -34,6 +48,8 @@ pub struct Submission {
     sending: JoinSet<Result<usize, Problem>>,
     /// Fewest copies that any segment has.
     copies: usize,
+    // Behind `sending`: what is under way ends first.
+    broken: Broken,
 }
 
 impl Submission {
@@ -53,7 +69,8 @@ impl Submission {
             retry_of,
         };
         let (lengths, segment, sending) = (Vec::new(), SegmentBytes::default(), JoinSet::new());
-        Submission { inner, batch, lengths, segment, bytes: 0, sending, copies: usize::MAX }
+        let broken = Broken { inner: inner.clone(), batch: None };
+        Submission { inner, batch, lengths, segment, bytes: 0, sending, copies: usize::MAX, broken }
     }
 
     async fn send_segment(&mut self) -> Result<(), Problem> {
@@ -64,7 +81,8 @@ impl Submission {
         while self.sending.len() >= UNDER_WAY {
             self.sent().await?;
         }
-        self.sending.spawn(place(self.inner.clone(), id, full));
+        self.broken.batch = Some(self.batch.id);
+        self.sending.spawn(place(self.inner.clone(), self.batch.options.copies(), id, full));
         Ok(())
     }
 
@@ -118,9 +136,10 @@ impl Upload for Submission {
             return Err(Problem::new(ErrorCode::Unavailable, "this node has left").hint("submit to another node"));
         }
         let documents = self.lengths.len() as u32;
-        let Submission { inner, batch, lengths, copies, .. } = self;
-        let id = batch.id;
+        let Submission { inner, batch, lengths, copies, mut broken, .. } = self;
+        let (id, wanted) = (batch.id, batch.options.copies());
         let (reply, acknowledged) = oneshot::channel();
+        broken.batch = None;
         inner.orders.send(Order::Submit { batch: Batch { documents, ..batch }, lengths, reply });
         let known = acknowledged.await.map_err(|_| {
             let message = format!("this node is stopping, or its disk fails: it cannot say whether batch {id} is safe");
@@ -128,17 +147,16 @@ impl Upload for Submission {
                 .hint("ask another node for its status; if none knows it, submit it to another")
         })?;
         let copies = copies.min(known);
-        let warning = (copies < inner.copies).then(|| {
-            format!("stored on {copies} of {} nodes: no more are live; losing them loses the batch", inner.copies)
-        });
+        let warning = (copies < wanted)
+            .then(|| format!("stored on {copies} of {wanted} nodes: no more are live; losing them loses the batch"));
         Ok(Accepted { schema: Schema, batch: id, documents, copies: copies as u32, warning })
     }
 }
 
 /// Stores a segment on the nodes that should have it, or on the next best. Returns how many have it.
-async fn place(inner: Arc<Inner>, id: SegmentId, mut bytes: SegmentBytes) -> Result<usize, Problem> {
+async fn place(inner: Arc<Inner>, copies: usize, id: SegmentId, mut bytes: SegmentBytes) -> Result<usize, Problem> {
     let candidates = inner.ask(move |node: &Node| node.holders(id.batch, id.segment)).await?;
-    let wanted = inner.copies.min(candidates.len()).max(1);
+    let wanted = copies.min(candidates.len()).max(1);
     let mut holders: Vec<NodeId> = candidates[..wanted].to_vec();
     let mut spare = candidates[wanted..].iter();
     let payloads = bytes.to_payloads(id);

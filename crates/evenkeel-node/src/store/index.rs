@@ -174,13 +174,15 @@ impl Index {
         sets.fold(DocSet::new(), |all, set| DocSet(all.0 | &set.0))
     }
 
-    /// The results in lists of which this is true.
-    pub(super) fn held_by(&self, is: impl Fn(&[NodeId]) -> bool) -> Vec<(DocId, Arc<[NodeId]>)> {
-        let chosen: Vec<bool> = self.lists.iter().map(|list| is(list)).collect();
+    /// The results of batches in lists of which this is true.
+    pub(super) fn held_by(&self, is: impl Fn(BatchId, &[NodeId]) -> bool) -> Vec<(DocId, Arc<[NodeId]>)> {
         let mut held = Vec::new();
         for (batch, sets) in &self.results {
-            for (list, docs) in sets.iter().filter(|(list, _)| chosen[list.0 as usize]) {
+            for (list, docs) in sets {
                 let nodes = self.nodes(*list);
+                if !is(*batch, &nodes) {
+                    continue;
+                }
                 held.extend(docs.iter().map(|number| (DocId { batch: *batch, number }, nodes.clone())));
             }
         }
@@ -239,6 +241,11 @@ impl Index {
         self.segments.iter().map(|(segment, list)| (*segment, *list))
     }
 
+    /// Batches of which anything is held here.
+    pub(super) fn batches(&self) -> BTreeSet<BatchId> {
+        self.segments.keys().map(|segment| segment.batch).chain(self.results.keys().copied()).collect()
+    }
+
     /// Holds nothing of a batch any longer.
     pub(super) fn remove_batch(&mut self, batch: BatchId, part: Part) {
         match part {
@@ -282,7 +289,7 @@ mod tests {
         assert_eq!(index.of_batch(batch).len(), all);
         assert!(bytes < 1_000_000, "{bytes}");
         index.strike(NodeId([2; 16]));
-        assert_eq!(index.held_by(|holders| holders == [NodeId([1; 16])]).len(), 250_000);
+        assert_eq!(index.held_by(|_, holders| holders == [NodeId([1; 16])]).len(), 250_000);
         assert_eq!(index.held_row(SegmentId { batch, segment: SegmentNumber(3) }, &BTreeMap::new()).len(), 4);
     }
 }

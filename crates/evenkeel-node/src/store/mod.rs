@@ -29,13 +29,14 @@ pub(crate) mod tests;
 mod trouble;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use evenkeel_core::ids::NodeId;
+use evenkeel_core::ids::{BatchId, NodeId};
 
 pub use error::OpenError;
 pub use health::Health;
@@ -128,6 +129,17 @@ pub struct Store {
 }
 
 impl Store {
+    /// Batches of which payloads or results are held here.
+    pub fn batches(&self) -> BTreeSet<BatchId> {
+        self.payloads.0.index().batches()
+    }
+
+    /// Holds nothing of a batch any longer. The disk follows.
+    pub fn remove_batch(&self, batch: BatchId) {
+        self.payloads.remove_batch(batch);
+        self.results.remove_batch(batch);
+    }
+
     /// Opens the store in a directory, and makes it if there is none. Blocks: after a crash the whole file is read.
     ///
     /// # Errors

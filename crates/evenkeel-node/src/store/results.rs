@@ -53,8 +53,8 @@ impl Results {
     }
 
     /// The documents whose results are held by nodes of which this is true, with all their holders, in their order. It is
-    /// asked once for each list of nodes, of which there are few.
-    pub fn held_by(&self, is: impl Fn(&[NodeId]) -> bool) -> Vec<(DocId, Arc<[NodeId]>)> {
+    /// asked once for each list of nodes of a batch, of which there are few.
+    pub fn held_by(&self, is: impl Fn(BatchId, &[NodeId]) -> bool) -> Vec<(DocId, Arc<[NodeId]>)> {
         self.0.index().held_by(is)
     }
 

@@ -13,6 +13,7 @@ mod l3_levelling;
 mod l5_stuck;
 mod l6_poison;
 mod l7_healed;
+mod removed;
 mod retries;
 mod s12_bounds;
 mod s1_acknowledged;
@@ -61,6 +62,8 @@ pub enum Cause {
     Kept(DocId),
     /// A batch is cancelled.
     Cancel(BatchId),
+    /// A batch is removed.
+    Remove(BatchId),
     /// A node is to leave.
     Drain,
     /// Its disk fails, or works again.
@@ -105,6 +108,7 @@ impl Cause {
             Input::Unstarted { doc, .. } => Cause::Unstarted(*doc),
             Input::Kept { doc, .. } => Cause::Kept(*doc),
             Input::Cancel(batch) => Cause::Cancel(*batch),
+            Input::Remove(batch) => Cause::Remove(*batch),
             Input::Drain(_) => Cause::Drain,
             Input::DiskFails | Input::DiskWorks => Cause::Disk,
         }
@@ -162,6 +166,13 @@ pub enum Happening {
     Submitted(BatchId),
     /// A client cancelled a batch.
     Cancelled(BatchId),
+    /// A client has a batch removed.
+    Removed {
+        /// Which.
+        batch: BatchId,
+        /// The machine that it asks, which knows that it has ended.
+        by: MachineId,
+    },
     /// The faults have ended.
     Healed,
 }
@@ -260,6 +271,7 @@ impl Checkers {
             Box::new(s4_pause::Pauses::default()),
             Box::new(retries::Retries::default()),
             Box::new(cancelled::Cancelled),
+            Box::new(removed::Removed::default()),
             Box::new(cautious::Cautious::default()),
         ])
     }

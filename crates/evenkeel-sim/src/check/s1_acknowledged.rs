@@ -27,7 +27,8 @@ impl Checker for Acknowledged {
             let machine = truth.machine(step.machine);
             let node = machine.node.as_ref().expect("it made a step");
             let peers = node.view().live.values().filter(|peer| !peer.load.draining).count();
-            let wanted = machine.settings().copies.min(1 + peers);
+            let options = node.state().batch(*batch).map(|known| known.description().options.clone());
+            let wanted = options.unwrap_or_default().copies().min(1 + peers);
             if *copies < wanted {
                 let what = format!(
                     "{} acknowledges {batch} with {copies} copies, and sees {peers} others: {wanted} are the least",

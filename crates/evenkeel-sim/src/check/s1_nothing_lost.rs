@@ -1,4 +1,4 @@
-//! S1, nothing lost: every acknowledged document has an outcome on every healthy node in the end.
+//! S1, nothing lost: every acknowledged document has an outcome on every healthy node in the end, unless its batch was removed.
 
 use evenkeel_core::change::{Entry, Status};
 use evenkeel_core::ids::DocId;
@@ -15,7 +15,7 @@ impl Checker for NothingLost {
     }
 
     fn end(&mut self, truth: &Truth) -> Result<(), Broken> {
-        let promised = truth.batches.iter().filter(|(_, batch)| batch.acknowledged.is_some());
+        let promised = truth.batches.iter().filter(|(_, batch)| batch.is_promised());
         for (id, _) in promised {
             for machine in truth.healthy() {
                 let state = machine.node.as_ref().expect("a healthy machine is up").state();

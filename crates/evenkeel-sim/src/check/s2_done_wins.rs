@@ -36,7 +36,8 @@ impl Checker for DoneWins {
     fn end(&mut self, truth: &Truth) -> Result<(), Broken> {
         for machine in truth.healthy() {
             let state = machine.node.as_ref().expect("a healthy machine is up").state();
-            for doc in self.done.get(&(machine.id, machine.life)).into_iter().flatten() {
+            let kept = |doc: &&DocId| truth.batches.get(&doc.batch).is_some_and(|batch| !batch.removed);
+            for doc in self.done.get(&(machine.id, machine.life)).into_iter().flatten().filter(kept) {
                 let outcome = state.slot(*doc).and_then(|slot| slot.outcome());
                 if outcome != Some(Outcome::Done) {
                     let what = format!("{doc} has ended well at {}, and its outcome is {outcome:?}", machine.id);

@@ -67,8 +67,8 @@ pub(super) fn of(happening: &Happening, truth: &Truth) -> Option<Mark> {
         Happening::Submitted(_) => (What::Submitted, None, now),
         Happening::Cancelled(_) => (What::Cancelled, None, now),
         Happening::Healed => (What::Healed, None, now),
-        // It was started a moment before.
-        Happening::Joined { .. } => return None,
+        // It was started a moment before; and what is removed is nothing to look at.
+        Happening::Joined { .. } | Happening::Removed { .. } => return None,
     };
     Some(Mark { at: now, until, machine, what })
 }

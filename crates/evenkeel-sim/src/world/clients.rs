@@ -1,4 +1,4 @@
-//! Clients: they submit batches, and cancel some.
+//! Clients: they submit batches, cancel some, and remove some that have ended.
 
 use evenkeel_core::Input;
 use evenkeel_core::batch::{Batch, BatchOptions};
@@ -18,6 +18,8 @@ pub(super) enum Request {
     Submit { work: usize },
     /// Cancel a batch.
     Cancel(BatchId),
+    /// Remove a batch, once it has ended.
+    Remove(BatchId),
 }
 
 impl World {
@@ -55,7 +57,30 @@ impl World {
                     self.step(to, Input::Cancel(id));
                 }
             }
+            Request::Remove(id) => {
+                if self.remove(id) {
+                    self.requests_left -= 1;
+                } else {
+                    self.queue.push(now + AGAIN, Event::Client(request));
+                }
+            }
         }
+    }
+
+    /// Has a batch removed by some node that knows that it has ended. False if the client must come again.
+    fn remove(&mut self, id: BatchId) -> bool {
+        let wanted = self.dice.clients.below(self.truth.machines.len() as u64) as usize;
+        let Some(to) = self.door(MachineId(wanted)) else { return false };
+        let batch = self.truth.batches.get_mut(&id).expect("a batch that was taken");
+        let node = self.truth.machines[to.0].node.as_ref().expect("a door is up");
+        if !node.state().batch(id).is_some_and(|known| known.is_finished()) {
+            // Nobody was promised that one which was not acknowledged will ever end.
+            return !self.truth.faulty && batch.acknowledged.is_none();
+        }
+        batch.removed = true;
+        self.tell(&Happening::Removed { batch: id, by: to });
+        self.step(to, Input::Remove(id));
+        true
     }
 
     /// The machine that a client finds when it looks for this one: this one, or the next that answers.
@@ -93,6 +118,10 @@ impl World {
         self.counts.documents += u64::from(work.documents);
         if let Some(after) = work.cancel_after {
             self.queue.push(now + after.0, Event::Client(Request::Cancel(id)));
+            self.requests_left += 1;
+        }
+        if let Some(after) = work.remove_after {
+            self.queue.push(now + after.0, Event::Client(Request::Remove(id)));
             self.requests_left += 1;
         }
         self.tell(&Happening::Submitted(id));

@@ -242,7 +242,7 @@ impl World {
         };
         let others: Vec<_> =
             self.truth.machines.iter().filter(|machine| machine.id != victim && !machine.gone).collect();
-        let promised = self.truth.batches.iter().filter(|(_, batch)| batch.acknowledged.is_some());
+        let promised = self.truth.batches.iter().filter(|(_, batch)| batch.is_promised());
         others.iter().any(|machine| machine.is_up())
             && promised
                 .into_iter()

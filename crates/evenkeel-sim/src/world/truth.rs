@@ -52,11 +52,18 @@ pub struct BatchTruth {
     pub acknowledged: Option<(Micros, usize)>,
     /// A client has cancelled it.
     pub cancelled: bool,
+    /// A client has removed it: of what becomes of it nothing is promised, but that all agree.
+    pub removed: bool,
     /// Its documents.
     pub documents: Vec<Document>,
 }
 
 impl BatchTruth {
+    /// Whether its documents' ends are owed to somebody.
+    pub fn is_promised(&self) -> bool {
+        self.acknowledged.is_some() && !self.removed
+    }
+
     pub(super) fn draw(
         work: &Work,
         submitted: Micros,
@@ -85,7 +92,8 @@ impl BatchTruth {
             documents.push(Document { length, takes, fate, starts: 0, poisoned: 0, failures: 0 });
         }
         let work = work.clone();
-        let batch = BatchTruth { work, submitted, taken_by, acknowledged: None, cancelled: false, documents };
+        let (cancelled, removed) = (false, false);
+        let batch = BatchTruth { work, submitted, taken_by, acknowledged: None, cancelled, removed, documents };
         (batch, lengths)
     }
 }
@@ -169,10 +177,10 @@ impl Truth {
         let back = |id: &MachineId| self.machine(*id).is_up() || self.machine(*id).gone;
         self.core.iter().all(back)
             && self.batches.iter().all(|(id, batch)| {
-                if batch.acknowledged.is_none() {
+                if !batch.is_promised() {
                     // Its client will never hear of it. What others know of it is run all the same.
                     let taker = self.machine(batch.taken_by.0);
-                    let waits = taker.is_up() && taker.life == batch.taken_by.1;
+                    let waits = !batch.removed && taker.is_up() && taker.life == batch.taken_by.1;
                     return !waits
                         && self.healthy().all(|machine| {
                             let node = machine.node.as_ref().expect("a healthy machine is up");

@@ -62,6 +62,7 @@ impl JobArgs {
             backoff: self.backoff.map(whole),
             timeout: self.timeout.map(whole),
             capture: self.capture,
+            copies: None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! A command is a struct here and a file in `command`. [`Command`] lists those that can be called.
 
 pub mod act;
+pub mod batch;
 pub mod client;
 pub mod completion;
 pub mod config;
@@ -54,6 +55,7 @@ pub enum Command {
     Cancel(act::CancelArgs),
     Retry(act::RetryArgs),
     Drain(act::DrainArgs),
+    Batch(batch::BatchArgs),
     Config(config::ConfigArgs),
     Secret(secret::SecretArgs),
     Sim(sim::SimArgs),

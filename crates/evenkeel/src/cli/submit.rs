@@ -7,6 +7,7 @@ use clap::{Args, ValueHint};
 use super::client::{ClientArgs, FormatArgs};
 use super::input::InputArgs;
 use super::job::JobArgs;
+use super::value;
 use super::words::Words;
 use crate::output::exit::Failure;
 
@@ -25,6 +26,11 @@ pub struct SubmitArgs {
     /// Wait until every document has ended; exit with 3 if any failed.
     #[arg(long)]
     pub wait: bool,
+
+    /// Keep the batch, each payload and each result on N nodes, where so many live: any N - 1 of them may be lost at once
+    /// [default: 2, or what the node is configured for].
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = value::copies)]
+    pub copies: Option<u32>,
 
     /// Where documents come from.
     #[command(flatten)]

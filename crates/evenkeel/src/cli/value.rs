@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use evenkeel_net::{MAX_CAPTURE, MAX_PAYLOAD};
+use evenkeel_node::config::COPIES;
 use reqwest::Url;
 
 /// Most slots of one node: more processes than any kernel is set up for by default.
@@ -88,6 +89,12 @@ impl FromStr for MaxProcess {
         }
         text.split(',').map(slots).collect::<Result<_, _>>().map(MaxProcess::Each)
     }
+}
+
+/// Reads how many nodes keep a batch.
+pub fn copies(text: &str) -> Result<u32, String> {
+    let wrong = || format!("`{text}` is not a number from {} to {}", COPIES.start(), COPIES.end());
+    text.parse().ok().filter(|copies| COPIES.contains(copies)).ok_or_else(wrong)
 }
 
 /// Reads how often a document is tried again.

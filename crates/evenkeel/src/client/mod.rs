@@ -91,6 +91,12 @@ impl Client {
         self.ask(Method::DELETE, &["v1", "batches", batch.as_str()], ANSWER).await.map_err(|error| error.about(batch))
     }
 
+    /// Removes a batch that has ended. Tells how it stood.
+    pub async fn remove(&self, batch: &BatchName) -> Result<BatchStatus, ClientError> {
+        let asked = self.ask(Method::POST, &["v1", "batches", batch.as_str(), "remove"], ANSWER).await;
+        asked.map_err(|error| error.about(batch))
+    }
+
     /// Submits the failed documents of a batch as a new one.
     pub async fn retry(&self, batch: &BatchName) -> Result<Accepted, ClientError> {
         let asked = self.ask(Method::POST, &["v1", "batches", batch.as_str(), "retry"], RETRY).await;

@@ -1,5 +1,6 @@
 //! What the program does: a file for each command.
 
+mod batch;
 mod cancel;
 mod completion;
 mod config;
@@ -37,6 +38,7 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         Command::Cancel(arguments) => cancel::cancel(arguments),
         Command::Retry(arguments) => retry::retry(arguments),
         Command::Drain(arguments) => drain::drain(arguments),
+        Command::Batch(arguments) => batch::batch(arguments),
         Command::Config(arguments) => config::config(arguments),
         Command::Secret(arguments) => secret::secret(arguments),
         Command::Sim(arguments) => sim::sim(arguments),

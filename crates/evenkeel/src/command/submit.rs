@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use evenkeel_node::api::types::{Accepted, ErrorCode, NewBatch, Problem};
+use evenkeel_node::api::types::{Accepted, ErrorCode, NewBatch, Problem, SubmitOptions};
 
 use super::feed::{self, Report, Taken};
 use super::follow;
@@ -28,7 +28,8 @@ pub(super) fn submit(arguments: SubmitArgs) -> CommandResult {
     }
     let options = Options { absolute_names: true, ..arguments.input.options(&words) };
     let documents = Documents::open(source.clone(), options)?;
-    let header = NewBatch { options: arguments.job.asked(), ..NewBatch::new(words.command) };
+    let options = SubmitOptions { copies: arguments.copies, ..arguments.job.asked() };
+    let header = NewBatch { options, ..NewBatch::new(words.command) };
     let client = Client::new(&arguments.client)?;
     client::run(async {
         // A refusal in the middle of an upload may be lost with the connection; here it is not.

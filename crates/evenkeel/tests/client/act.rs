@@ -19,6 +19,19 @@ fn a_batch_is_cancelled() {
 }
 
 #[test]
+fn a_batch_that_has_ended_is_removed() {
+    let served = Served::new();
+    let ended = run(&served, &["batch", "rm", &FINISHED.to_string(), &RETRIED.to_string()]);
+    let said: Vec<&str> = ended.stderr.lines().collect();
+    assert_eq!((ended.status, ended.stdout.as_str(), said.len()), (Some(0), "", 2), "{ended:?}");
+    assert!(said[0].starts_with(&format!("evenkeel: batch {FINISHED} is removed: ")), "{said:?}");
+
+    let open = format!("batch {RUNNING} has");
+    run(&served, &["batch", "rm", &RUNNING.to_string()]).refused(1, &[&open]);
+    run(&served, &["batch", "rm"]).refused(2, &["BATCH"]);
+}
+
+#[test]
 fn failed_documents_are_submitted_again() {
     let served = Served::new();
     let ended = run(&served, &["retry", &FINISHED.to_string()]);

@@ -332,6 +332,14 @@ impl Backend for Fake {
         }
     }
 
+    async fn remove(&self, id: BatchId) -> Result<BatchStatus, Problem> {
+        let status = self.memory.known(id)?;
+        match status.pending {
+            0 => Ok(status),
+            open => Err(Problem::new(ErrorCode::Conflict, format!("batch {id} has {open} documents without outcome"))),
+        }
+    }
+
     async fn retry(&self, id: BatchId) -> Result<Accepted, Problem> {
         let BatchStatus { failed, command, .. } = self.memory.known(id)?;
         match failed {

@@ -4,7 +4,7 @@ use super::*;
 use crate::journal::Note;
 
 /// Nodes that keep journals, which are soon written anew.
-fn noting(nodes: usize, seed: u64) -> World {
+pub(super) fn noting(nodes: usize, seed: u64) -> World {
     let settings = Settings { journal_bytes: Some(4_000), ..settings(2) };
     World::new(&vec![settings; nodes], seed)
 }

@@ -154,6 +154,7 @@ fn errors_and_events_are_all_described() {
     let events = [
         Event::BatchAccepted { batch, documents: 1 },
         Event::BatchCancelled { batch },
+        Event::BatchRemoved { batch },
         Event::BatchFinished { batch, done: 1, failed: 0, cancelled: 0 },
         Event::DocumentStarted { batch, document, attempt },
         Event::DocumentEnded { batch, document, outcome: Outcome::Done, node },

@@ -240,6 +240,12 @@ impl Backend for Fake {
         Ok(BatchStatus { state: BatchState::Cancelled, ..self.known(id)? })
     }
 
+    async fn remove(&self, id: BatchId) -> Result<BatchStatus, Problem> {
+        let status = self.known(id)?;
+        self.state.batches.lock().expect("a lock").remove(&id);
+        Ok(status)
+    }
+
     async fn retry(&self, id: BatchId) -> Result<Accepted, Problem> {
         if self.known(id)?.failed == 0 {
             return Err(Problem::new(ErrorCode::Conflict, format!("no document of batch {id} has failed")));

@@ -45,7 +45,7 @@ async fn a_batch_may_be_named_by_the_beginning_of_its_id() {
 }
 
 #[tokio::test]
-async fn batches_are_cancelled_and_retried() {
+async fn batches_are_cancelled_retried_and_removed() {
     let served = Served::new().await;
     let path = format!("/v1/batches/{OLD}");
     let cancelled: BatchStatus = json(served.send(Method::DELETE, &path).await, StatusCode::OK).await;
@@ -57,7 +57,16 @@ async fn batches_are_cancelled_and_retried() {
     let accepted: Accepted = json(served.send(Method::POST, &retry).await, StatusCode::CREATED).await;
     assert_eq!((accepted.documents, accepted.copies, accepted.warning), (1, 2, None));
 
-    for (method, path) in [(Method::DELETE, "/v1/batches/00"), (Method::POST, "/v1/batches/00/retry")] {
+    let remove = format!("{path}/remove");
+    let removed: BatchStatus = json(served.send(Method::POST, &remove).await, StatusCode::OK).await;
+    assert_eq!(removed.id, OLD);
+    refused(served.send(Method::POST, &remove).await, ErrorCode::NotFound, "there is no batch").await;
+
+    for (method, path) in [
+        (Method::DELETE, "/v1/batches/00"),
+        (Method::POST, "/v1/batches/00/retry"),
+        (Method::POST, "/v1/batches/00/remove"),
+    ] {
         refused(served.send(method, path).await, ErrorCode::NotFound, "there is no batch \"00\"").await;
     }
 }

@@ -25,6 +25,12 @@ pub enum Event {
         #[serde(with = "text")]
         batch: BatchId,
     },
+    /// A batch was removed: nothing is known of it any more.
+    BatchRemoved {
+        /// The batch.
+        #[serde(with = "text")]
+        batch: BatchId,
+    },
     /// Every document of a batch has its outcome.
     BatchFinished {
         /// The batch.
@@ -123,6 +129,7 @@ impl Event {
         match self {
             Event::BatchAccepted { .. } => "batch_accepted",
             Event::BatchCancelled { .. } => "batch_cancelled",
+            Event::BatchRemoved { .. } => "batch_removed",
             Event::BatchFinished { .. } => "batch_finished",
             Event::DocumentStarted { .. } => "document_started",
             Event::DocumentEnded { .. } => "document_ended",

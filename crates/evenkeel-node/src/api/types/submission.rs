@@ -52,6 +52,9 @@ pub struct SubmitOptions {
     /// Most bytes kept of each of standard output and standard error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capture: Option<u64>,
+    /// Nodes that keep the batch, each payload and each result, where so many live: 1 to 16.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copies: Option<u32>,
 }
 
 impl SubmitOptions {
@@ -63,6 +66,7 @@ impl SubmitOptions {
             backoff_millis: self.backoff.map_or(defaults.backoff_millis, millis),
             timeout_millis: self.timeout.map(millis).or(defaults.timeout_millis),
             capture_bytes: self.capture.unwrap_or(defaults.capture_bytes),
+            copies: self.copies.unwrap_or(defaults.copies),
         }
     }
 }

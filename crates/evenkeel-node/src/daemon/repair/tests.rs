@@ -33,7 +33,7 @@ async fn what_only_a_leaving_node_has_goes_to_whoever_takes_it() {
     let ghost = (NodeId([9; 16]), Peer { ..b.peer().1 });
     let view = View { live: [b.peer(), ghost].into() };
     node.step(Micros(1), Input::View(view), &mut Outbox::new());
-    let missing = || plan.missing(&a.network.members().borrow());
+    let missing = || plan.missing(&a.network.members().borrow(), &BTreeMap::new());
     assert_eq!(missing(), 2 * BATCHES as usize);
     let repair = plan.repair(Occasion::LeavingSole, &node);
     assert_eq!(repair.len(), 2 * BATCHES as usize);

@@ -86,7 +86,7 @@ fn look(directory: &Path, what: &str) -> Option<usize> {
         assert!(!matches!(error, OpenError::InUse { .. } | OpenError::Newer { .. }), "{what}: {error}");
     }
     let nodes = [node(1), node(2)];
-    for (_, holders) in store.results.held_by(|_| true) {
+    for (_, holders) in store.results.held_by(|_, _| true) {
         assert!(holders.is_empty() || *holders == nodes, "{what}: {holders:?}");
     }
     Some(there)
@@ -167,14 +167,14 @@ async fn a_damaged_result_is_dropped_and_may_come_again() {
     assert_eq!(store.results.get(doc(1, 1)).unwrap(), None);
     assert_eq!(store.corrupt_reads(), 1);
     assert_eq!(store.results.of_batch(BatchId(1)).len(), 1);
-    assert_eq!(store.results.held_by(|_| true).len(), 1);
+    assert_eq!(store.results.held_by(|_, _| true).len(), 1);
     // All of a block is lost if some of it is, and the segment with it.
     assert_eq!(store.payloads.document(doc(1, 0)).unwrap(), None);
     assert!(store.payloads.entrusted().is_empty() && store.payloads.get(segment(1, 0)).unwrap().is_none());
     assert_eq!(store.corrupt_reads(), 2);
     drop(store);
     let store = open(directory.path());
-    assert_eq!((store.results.held_by(|_| true).len(), store.payloads.entrusted().len()), (1, 0));
+    assert_eq!((store.results.held_by(|_, _| true).len(), store.payloads.entrusted().len()), (1, 0));
     store.results.put(&[record(doc(1, 1), 1, "anew")], &[node(1)]).await.unwrap();
     assert_eq!(store.results.get(doc(1, 1)).unwrap(), Some(record(doc(1, 1), 1, "anew")));
     assert_eq!(store.corrupt_reads(), 0);

@@ -105,7 +105,7 @@ async fn a_disk_that_fails_and_recovers() {
             let numbers: Vec<u64> = entries(&store).unwrap().into_iter().map(|(number, _)| number).collect();
             // The second was written or not; the third came when nothing was.
             assert!(numbers == [1, 4] || numbers == [1, 2, 4], "{name}: {numbers:?}");
-            assert_eq!(store.results.held_by(|holders| holders == [node(7)]).len(), 1, "{name}");
+            assert_eq!(store.results.held_by(|_, holders| holders == [node(7)]).len(), 1, "{name}");
             assert_eq!(store.corrupt_reads(), 0, "{name}");
         }
     }

@@ -157,7 +157,7 @@ impl Ledger {
             let found = store.payloads.get(segment).unwrap();
             assert_eq!(found, Some(entrusted(segment).to_payloads(segment)), "{what}");
         }
-        for (doc, holders) in store.results.held_by(|_| true) {
+        for (doc, holders) in store.results.held_by(|_, _| true) {
             assert!(*holders == [node(1), node(2)] || *holders == [node(3)], "{what}: {doc:?} with {holders:?}");
         }
         assert_eq!(store.corrupt_reads(), 0, "{what}");

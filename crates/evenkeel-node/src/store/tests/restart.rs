@@ -28,7 +28,7 @@ async fn everything_is_there_after_a_restart() {
         assert_eq!(store.results.get(doc(7, 4100)).unwrap().unwrap(), record(doc(7, 4100), 1, "out"));
         assert_eq!(store.results.get(doc(7, 4101)).unwrap(), None);
         assert_eq!(store.results.of_batch(BatchId(7)), DocSet::from_iter([DocNumber(1), DocNumber(4100)]));
-        let held = store.results.held_by(|holders| holders.contains(&node(2)));
+        let held = store.results.held_by(|_, holders| holders.contains(&node(2)));
         assert_eq!(held, [(doc(7, 1), Arc::from([node(3), node(2)])), (doc(7, 4100), Arc::from(both))]);
         assert_eq!(entries(store).unwrap(), [(5, b"five".to_vec()), (6, vec![6; 5000]), (9, b"nine".to_vec())]);
         assert_eq!(store.corrupt_reads(), 0);
@@ -56,11 +56,11 @@ async fn everything_is_there_after_a_restart() {
     open(directory.path()).strike(node(2));
     let store = open(directory.path());
     assert_eq!(sorted(store.payloads.entrusted()), [(segment(7, 1), vec![node(1)])]);
-    assert!(store.results.held_by(|holders| holders.contains(&node(2))).is_empty());
-    assert_eq!(store.results.held_by(|holders| holders == [node(3)]).len(), 1);
+    assert!(store.results.held_by(|_, holders| holders.contains(&node(2))).is_empty());
+    assert_eq!(store.results.held_by(|_, holders| holders == [node(3)]).len(), 1);
     // A list that lost a node may be equal to another from then on.
     store.results.put(&[record(doc(7, 2), 1, "")], &[node(1)]).await.unwrap();
-    assert_eq!(store.results.held_by(|holders| holders == [node(1)]).len(), 2);
+    assert_eq!(store.results.held_by(|_, holders| holders == [node(1)]).len(), 2);
     assert!(store.size() > 200_000 / 2);
 }
 
@@ -118,7 +118,7 @@ async fn a_batch_that_is_removed_leaves_nothing() {
     drop(store);
     let store = open(directory.path());
     assert_eq!(store.payloads.entrusted().len(), 3);
-    assert_eq!(store.results.held_by(|_| true).len(), 4);
+    assert_eq!(store.results.held_by(|_, _| true).len(), 4);
     assert_eq!(store.results.get(doc(1, 4096)).unwrap(), Some(record(doc(1, 4096), 1, "again")));
     let left = store.shared().database.read(|txn| {
         let results = txn.open_table(tables::RESULTS)?;
@@ -160,7 +160,7 @@ async fn the_result_that_stays_is_that_of_the_outcome_that_stays() {
     store.results.put(&[record(doc(0, 5), 4, "done")], &[node(2)]).await.unwrap();
     store.results.put(&[record(doc(0, 5), 9, "late")], &[node(3)]).await.unwrap();
     assert_eq!(store.results.get(doc(0, 5)).unwrap(), Some(record(doc(0, 5), 4, "done")));
-    let held: Vec<_> = store.results.held_by(|_| true).into_iter().filter(|(held, _)| *held == doc(0, 5)).collect();
+    let held: Vec<_> = store.results.held_by(|_, _| true).into_iter().filter(|(held, _)| *held == doc(0, 5)).collect();
     assert_eq!(held, [(doc(0, 5), Arc::from([node(2)]))]);
     // The same is still known after a restart.
     drop(store);
