@@ -143,6 +143,7 @@ impl Line {
             Cause::Cancel(batch) => self.number(7).number(batch.0),
             Cause::Drain => self.number(8),
             Cause::Disk => self.number(9),
+            Cause::Slots => self.number(10),
         };
     }
 

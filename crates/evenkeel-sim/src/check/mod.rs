@@ -65,6 +65,8 @@ pub enum Cause {
     Drain,
     /// Its disk fails, or works again.
     Disk,
+    /// It has more slots than before, or fewer.
+    Slots,
 }
 
 /// What kind of message it was.
@@ -107,6 +109,7 @@ impl Cause {
             Input::Cancel(batch) => Cause::Cancel(*batch),
             Input::Drain(_) => Cause::Drain,
             Input::DiskFails | Input::DiskWorks => Cause::Disk,
+            Input::Slots(_) => Cause::Slots,
         }
     }
 }
