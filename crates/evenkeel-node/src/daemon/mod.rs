@@ -11,6 +11,7 @@ mod news;
 mod notes;
 mod repair;
 mod service;
+mod slots;
 mod starter;
 mod status;
 mod surroundings;
@@ -44,7 +45,7 @@ pub use upload::Submission;
 
 use crate::api::types::{ErrorCode, Problem};
 use crate::api::{ApiSettings, EventLog, Token};
-use crate::config::Config;
+use crate::config::{Config, MaxProcess};
 use crate::process::{self, Execute};
 use crate::store::{Store, StoreOptions};
 use copies::Copies;
@@ -55,6 +56,7 @@ use news::{Figures, News};
 use notes::Notes;
 use repair::{Occasion, Plan};
 use service::Peers;
+use slots::Ledger;
 use starter::Starter;
 use status::Oneself;
 
@@ -159,6 +161,7 @@ pub struct Daemon {
 struct Tasks {
     engine: Option<JoinHandle<()>>,
     acquaintances: Option<JoinHandle<()>>,
+    slots: Option<JoinHandle<()>>,
     http: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     home: Option<Home>,
 }
@@ -258,6 +261,11 @@ impl Daemon {
         let (leave_sender, leave) = watch::channel(None);
         let (lag_sender, lag) = watch::channel(Duration::ZERO);
         let copies = config.documents.copies.max(1) as usize;
+        let born = Instant::now();
+        let auto = match config.node.max_process {
+            MaxProcess::Fixed(_) => None,
+            MaxProcess::Auto => surroundings.gauge().map(|gauge| (gauge, Arc::new(Ledger::new(born)))),
+        };
         let engine = Engine {
             starter: Starter::new(executor.clone(), network.clone(), store.payloads.clone(), orders.clone()),
             copies: Copies::new(
@@ -274,11 +282,12 @@ impl Daemon {
             found,
             gate: Gate::new(next_note),
             journal: Notes(store.clone()),
-            born: Instant::now(),
+            born,
             orders: order_receiver,
             members: network.members(),
             network: network.clone(),
             news: News::new(events.clone(), figures.clone()),
+            ledger: auto.as_ref().map(|(_, ledger)| ledger.clone()),
             signals: Signals { changed: changed_sender, leave: leave_sender, lag: lag_sender, outcomes },
             surroundings: surroundings.clone(),
             ended: BTreeMap::new(),
@@ -286,6 +295,10 @@ impl Daemon {
         };
         let plan = engine.copies.plan();
         let engine = tokio::spawn(engine.run());
+        let slots = auto.map(|(gauge, ledger)| {
+            let (start, most) = (config.node.first_slots(), config.node.max_process_limit);
+            tokio::spawn(slots::control(gauge, ledger, orders.clone(), start, most))
+        });
         let acquaintances =
             keep_identity.then(|| tokio::spawn(acquaintances::note(data_dir.clone(), network.members())));
 
@@ -313,7 +326,7 @@ impl Daemon {
             data_dir,
         });
         let daemon = Daemon { inner, tasks: Arc::default() };
-        *daemon.tasks() = Tasks { engine: Some(engine), acquaintances, http: None, home: Some(home) };
+        *daemon.tasks() = Tasks { engine: Some(engine), acquaintances, slots, http: None, home: Some(home) };
         if let Some(listener) = listener {
             daemon.serve(listener, &config, token);
         }
@@ -434,13 +447,11 @@ impl Daemon {
 
     /// Stops at once: ends the loop, kills processes, tells the others, ends all other tasks.
     pub async fn stop(&self) {
-        let (http, engine, acquaintances) = {
+        let (http, engine, others) = {
             let mut tasks = self.tasks();
-            (tasks.http.take(), tasks.engine.take(), tasks.acquaintances.take())
+            (tasks.http.take(), tasks.engine.take(), [tasks.acquaintances.take(), tasks.slots.take()])
         };
-        if let Some(acquaintances) = acquaintances {
-            acquaintances.abort();
-        }
+        others.into_iter().flatten().for_each(|task| task.abort());
         // Before the processes: killed by their own node, they have not failed. Their heirs will run these documents.
         if let Some(engine) = engine {
             engine.abort();

@@ -3,6 +3,7 @@
 //! A command is a struct here and a file in `command`. [`Command`] lists those that can be called.
 
 pub mod act;
+pub mod calibrate;
 pub mod client;
 pub mod completion;
 pub mod config;
@@ -45,6 +46,7 @@ pub struct Cli {
 #[expect(missing_docs, reason = "a comment here would replace the help of the arguments, which is theirs")]
 pub enum Command {
     Run(Box<run::RunArgs>),
+    Calibrate(Box<calibrate::CalibrateArgs>),
     Node(Box<node::NodeArgs>),
     Submit(Box<submit::SubmitArgs>),
     Status(read::StatusArgs),
