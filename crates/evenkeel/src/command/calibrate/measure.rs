@@ -52,6 +52,8 @@ pub(super) struct Level {
     pub(super) each: Vec<(f64, f64)>,
     /// Processors used by documents, on average.
     pub(super) processors: f64,
+    /// Part of the machine's processors that was in use, by whatever it was.
+    pub(super) busy: Option<f64>,
     /// Largest memory of one document, in bytes; 0 if none is known.
     pub(super) peak: u64,
     /// Memory that was left when it began, and at its least.
@@ -180,6 +182,7 @@ impl Laboratory {
         let (elapsed, after, cpu) = full.unwrap_or_else(|| (begun.elapsed(), self.gauge.read(), cpu));
         level.rate = rate(&courses, slots as usize, elapsed.as_secs_f64());
         level.processors = cpu.as_secs_f64() / elapsed.as_secs_f64();
+        level.busy = after.busy_since(&before);
         level.left = before.memory.map(|memory| memory.available).zip(least);
         level.processor_stall = after.waited_since(&before, elapsed);
         let stalls = after.memory_stall.zip(before.memory_stall);

@@ -37,6 +37,9 @@ const ALL_LEVELS: u32 = 48;
 /// Part of the memory that documents must leave.
 const RESERVE: f64 = 0.1;
 
+/// Part of the processors that others may take without a word.
+const OTHERS: f64 = 0.25;
+
 /// Lines shown of what a failed document wrote.
 const SHOWN_LINES: usize = 5;
 
@@ -130,6 +133,7 @@ impl Experiment {
         // Programs and files are read from the disk the first time: what that takes is not measured. What fails shows, too.
         let first = self.laboratory.level(1).await;
         self.look_at(&first)?;
+        warn_of_others(&first);
         self.by_length = self.laboratory.sample().lengths_differ() && lengths_predict(&first.each);
         self.learn(&first);
         while let Next::Measure(number) = self.search.next() {
@@ -242,6 +246,18 @@ impl Experiment {
             (_, Some(_)) => ExitStatus::FailedDocuments,
             (_, None) => ExitStatus::Ok,
         })
+    }
+}
+
+/// Says so where something else is at work on this host.
+fn warn_of_others(level: &Level) {
+    let processors = f64::from(usable_processors());
+    let others = level.busy.map_or(0.0, |busy| busy - level.processors / processors);
+    if others > OTHERS {
+        tell(format_args!(
+            "other work keeps {:.0} % of the processors busy: what is found holds while it does, and a quiet host tells more",
+            others * 100.0
+        ));
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::measure::Level;
-use super::search::{Answer, Reason, Search};
+use super::search::{Answer, NEAR, Reason, Search};
 use crate::output::table::{Column, Row};
 
 /// What is known of one number of documents at once: the measurement of middle throughput, and how many there were.
@@ -139,7 +139,7 @@ impl Findings<'_> {
         Some(Line {
             max_process: number,
             documents_per_second: level.rate.documents,
-            length_per_second: self.lengths_differ.then(|| level.rate.length),
+            length_per_second: self.lengths_differ.then_some(level.rate.length),
             processors: level.processors,
             memory_bytes: levels.iter().map(|level| level.peak).max().filter(|peak| *peak > 0),
             processor_pressure: level.processor_stall,
@@ -163,9 +163,13 @@ impl Findings<'_> {
     /// Why it is this number.
     fn why(&self) -> String {
         let Answer { number, best, reason } = self.answer;
+        let of_best = self.search.median(number).zip(self.search.median(best)).map_or(0.0, |(here, most)| here / most);
         let near = match best == number {
             true => "gets most done".to_owned(),
-            false => format!("gets as much done, within 5 %, as {best}, which got most done"),
+            false if of_best >= NEAR => format!("gets as much done, within 5 %, as {best}, which got most done"),
+            false => {
+                format!("gets about as much done as {best}, which got most done: measurements differ by more than that")
+            }
         };
         match reason {
             Reason::Flat if self.processors_are_used(number) => {

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 /// What is near enough to the best.
-const NEAR: f64 = 0.95;
+pub(super) const NEAR: f64 = 0.95;
 
 /// What counts as more than before, in the climb.
 const GROWTH: f64 = 1.05;
