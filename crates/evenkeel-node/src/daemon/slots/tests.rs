@@ -214,7 +214,7 @@ fn after_all_is_done_it_begins_afresh() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn it_keeps_within_its_bounds_and_comes_to_rest(

@@ -113,11 +113,11 @@ mod tests {
         #[test]
         fn unequal_documents_are_counted_right(slots in 1usize..20, seed in 0u64..1_000) {
             let mut state = seed;
-            let courses = run(slots, 60.0, |_, _| {
+            let courses = run(slots, 600.0, |_, _| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 0.1 + (state >> 40) as f64 / (1u64 << 24) as f64
             });
-            let rate = rate(&courses, slots, 60.0);
+            let rate = rate(&courses, slots, 600.0);
             let right = slots as f64 / 0.6;
             prop_assert!((rate.documents / right - 1.0).abs() < 0.15, "{rate:?} for {right}");
         }
