@@ -14,8 +14,11 @@ pub struct Load {
     pub pending: u64,
     /// Documents that hold a slot.
     pub running: u32,
-    /// Its slots.
+    /// Its slots, as many as it has now.
     pub max_process: u32,
+    /// Slots that it was started with. Static: takeover weights use it. Were they to follow `max_process`, two nodes that have
+    /// heard different values would name different heirs, and holders of copies would change with every change of load.
+    pub static_slots: u32,
     /// Work in hand: lengths (or counts) of what waits, what is left of what runs, and what it has granted but not yet received.
     pub work: f64,
     /// Speed that it is held to have before anything was measured, 1 = nominal. Static: takeover weights use it.
@@ -52,9 +55,9 @@ pub struct Load {
 }
 
 impl Load {
-    /// Static capacity: slots times nominal speed. Rendezvous weights use it, since every node must agree on it.
+    /// Static capacity: slots at the start times nominal speed. Rendezvous weights use it, since every node must agree on it.
     pub fn static_capacity(&self) -> f64 {
-        f64::from(self.max_process) * self.bench
+        f64::from(self.static_slots) * self.bench
     }
 }
 

@@ -46,7 +46,7 @@ pub struct Settings {
     pub averaging: Averaging,
     /// What a minority does.
     pub partition: Partition,
-    /// Slots of this node.
+    /// Slots of this node when it starts; see [`crate::node::Input::Slots`].
     pub max_process: u32,
     /// Speed that this node is held to have before anything was measured, 1 = nominal.
     pub bench: f64,

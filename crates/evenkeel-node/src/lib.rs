@@ -6,6 +6,7 @@
 pub mod api;
 pub mod config;
 pub mod daemon;
+pub mod machine;
 pub mod process;
 mod seldom;
 pub mod store;

@@ -108,6 +108,8 @@ marks! {
     UnlikeStates = "unlike-states",
     /// A crash took notes with it that were not on the disk yet.
     UnsyncedLost = "unsynced-lost",
+    /// A node's slots became fewer than the documents that ran in them.
+    Surplus = "surplus",
     /// A node came back that knew of documents by its journal.
     Recovered = "recovered",
     /// A node's disk failed.
@@ -153,6 +155,12 @@ impl Watch {
     pub(crate) fn step(&mut self, step: &Step<'_>, truth: &Truth) {
         match step.cause {
             Cause::Unstarted(_) => self.mark(Mark::Unstarted),
+            Cause::Slots => {
+                let machine = truth.machine(step.machine);
+                if machine.processes.len() > machine.slots as usize {
+                    self.mark(Mark::Surplus);
+                }
+            }
             Cause::Exited { doc, success: true, .. } => {
                 let times = self.ended_well.entry(*doc).or_default();
                 *times += 1;

@@ -112,6 +112,7 @@ const WITHOUT_FAULTS: &[Change<Faults>] = &[
     ("joins", |faults| faults.join = None),
     ("drains", |faults| faults.drain = None),
     ("clock jumps", |faults| faults.clock_jump = None),
+    ("changes of slots", |faults| faults.slots = None),
     ("clock drift", |faults| faults.clock_drift = 0),
     ("losses", |faults| faults.loss = Ratio::NEVER),
     ("doubled messages", |faults| faults.duplication = Ratio::NEVER),

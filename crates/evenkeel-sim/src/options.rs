@@ -310,6 +310,8 @@ pub struct Faults {
     pub drain: Option<Recurring>,
     /// A node's clock jumps ahead by as much as the fault would last.
     pub clock_jump: Option<Recurring>,
+    /// A node's slots become more, or fewer: from 1 to twice as many as it was started with. It lasts until the next time.
+    pub slots: Option<Recurring>,
     /// Most that clocks gain or lose, in millionths.
     pub clock_drift: u32,
     /// Messages that are lost.

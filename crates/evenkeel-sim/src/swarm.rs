@@ -32,6 +32,7 @@ pub fn draw(seed: u64) -> Options {
     }
     let faulty = Micros::from_secs(dice.between(20, 120));
     let (cluster, faults) = draw_disks(cluster, faults, &mut Dice::new(seed).fork("disks"));
+    let faults = draw_slots(faults, &mut Dice::new(seed).fork("slots"));
     Options {
         cluster,
         work,
@@ -177,6 +178,7 @@ fn draw_faults(nodes: usize, dice: &mut Dice) -> Faults {
         flap: recurring(dice, (10_000, 60_000), (10_000, 60_000)).filter(|_| dice.below(2) == 0),
         outage: None,
         disk: None,
+        slots: None,
         syncing: Spans::default(),
     }
 }
@@ -211,4 +213,12 @@ fn draw_disks(cluster: Cluster, faults: Faults, dice: &mut Dice) -> (Cluster, Fa
         ..faults
     };
     (cluster, faults)
+}
+
+/// Whether slots change. From a generator of its own, so that the worlds of seeds are otherwise what they were.
+fn draw_slots(faults: Faults, dice: &mut Dice) -> Faults {
+    if faults.are_none() {
+        return faults;
+    }
+    Faults { slots: recurring(dice, (1_000, 20_000), (1, 2)).filter(|_| dice.below(2) == 0), ..faults }
 }

@@ -144,6 +144,7 @@ impl Line {
             Cause::Drain => self.number(8),
             Cause::Disk => self.number(9),
             Cause::Remove(batch) => self.number(10).number(batch.0),
+            Cause::Slots => self.number(11),
         };
     }
 

@@ -8,7 +8,8 @@ use crate::state::NodeIndex;
 
 impl Node {
     /// Checks every invariant that one node can check of itself: each open document of its own is in exactly one of
-    /// its lists (S5), and no more run than there are slots (S6). Looks at every document: for tests and simulations.
+    /// its lists (S5), and no more run than there are slots (S6) or, where these have become fewer, than ran since. Looks at
+    /// every document: for tests and simulations.
     ///
     /// # Panics
     /// If one is broken, with the document concerned.
@@ -35,11 +36,12 @@ impl Node {
         assert!(lists.is_empty(), "{} holds documents that it does not own: {lists:?}", self.me.node);
         assert_eq!(owned, self.state.owned_by(self.me.node), "{} miscounts its documents", self.me.node);
         assert!(
-            self.slots_in_use() <= self.settings.max_process as usize,
-            "{} uses {} of {} slots",
+            self.slots_in_use() <= self.most_in_use,
+            "{} uses {} of {} slots, and {} at most since they have become fewer",
             self.me.node,
             self.slots_in_use(),
-            self.settings.max_process
+            self.max_process,
+            self.most_in_use
         );
     }
 }

@@ -49,7 +49,7 @@ impl Node {
         if !self.may_act() || self.gives_away() {
             return;
         }
-        let max_process = self.settings.max_process as usize;
+        let max_process = self.max_process as usize;
         while self.slots_in_use() < max_process {
             let Some((doc, length)) = self.next_to_start() else { break };
             self.start(doc, length, out);
@@ -58,6 +58,16 @@ impl Node {
         if free > 0 && self.backlog.is_empty() {
             self.run_dry(free as u32, out);
         }
+    }
+
+    /// From now on there are so many slots, at least one. What runs in a slot that is gone runs to its end.
+    pub(super) fn set_slots(&mut self, slots: u32) {
+        self.max_process = slots.max(1);
+    }
+
+    /// Lowers the most slots that may be in use as documents end that run in slots that are gone.
+    pub(super) fn give_up_slots(&mut self) {
+        self.most_in_use = (self.max_process as usize).max(self.most_in_use.min(self.slots_in_use()));
     }
 
     /// The longest eligible document. A slow node starts only what it would finish while the cluster drains.

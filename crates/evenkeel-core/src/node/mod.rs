@@ -111,6 +111,9 @@ pub enum Input {
     DiskFails,
     /// The disk works again.
     DiskWorks,
+    /// This node has so many slots from now on. Where they are fewer than before, what runs in the others runs to its end, and
+    /// nothing starts before there is a free slot.
+    Slots(u32),
 }
 
 /// A splitmix64 generator: jitter, and choices among equals. Seeded, so that a run can be replayed.
@@ -192,6 +195,11 @@ pub struct Node {
     found: Vec<DocId>,
     settling: Option<Settling>,
 
+    /// Slots that it has now.
+    max_process: u32,
+    /// Most slots that may be in use: as many as there are or, since they have become fewer, as were in use at the last look.
+    most_in_use: usize,
+
     // What it owns. Every open document of its own is in exactly one of these five.
     backlog: Backlog,
     offers: BTreeMap<OfferId, OfferMade>,
@@ -251,6 +259,8 @@ impl Node {
             reclaimed: false,
             found: Vec::new(),
             settling: None,
+            max_process: settings.max_process,
+            most_in_use: settings.max_process as usize,
             backlog: Backlog::new(),
             offers: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -300,6 +310,7 @@ impl Node {
             Input::Drain(origin) => self.ask_to_drain(origin, out),
             Input::DiskFails => self.disk_fails(out),
             Input::DiskWorks => self.disk_works(out),
+            Input::Slots(slots) => self.set_slots(slots),
         }
         while let Some(timer) = self.timers.pop(self.now) {
             match timer {
@@ -310,6 +321,7 @@ impl Node {
         }
         self.reclaim_found(out);
         self.fill_slots(out);
+        self.give_up_slots();
     }
 
     fn receive(&mut self, from: NodeId, message: Message, out: &mut Outbox) {
@@ -377,7 +389,12 @@ impl Node {
         self.counters
     }
 
-    /// Documents that hold a slot here.
+    /// Slots that this node has now.
+    pub fn max_process(&self) -> u32 {
+        self.max_process
+    }
+
+    /// Documents that hold a slot here: more than there are slots, for a while, where these have become fewer.
     pub fn slots_in_use(&self) -> usize {
         self.running.len() + self.dying.len() + self.closing.values().filter(|closing| closing.holds_slot).count()
     }

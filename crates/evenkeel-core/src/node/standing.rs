@@ -6,7 +6,7 @@ use crate::balance::{
     EPSILON, Equilibrium, Guard, Measured, RateEstimate, SlowRule, Speeds, Standing, equilibrium, holders, regret,
     speeds, weigh,
 };
-use crate::ids::{BatchId, NodeId, SegmentNumber};
+use crate::ids::{BatchId, DocId, NodeId, SegmentNumber};
 use crate::load::Load;
 use crate::settings::Metric;
 use crate::units::Length;
@@ -42,6 +42,11 @@ impl Node {
         weigh(self.settings.metric, length)
     }
 
+    /// What a document counts for, by its length; 1 where that is not known.
+    pub fn weight(&self, doc: DocId) -> f64 {
+        self.state.length(doc).map_or(1.0, |length| self.weigh(length))
+    }
+
     /// What waits here and is not on offer.
     pub fn waiting_work(&self) -> f64 {
         match self.settings.metric {
@@ -73,7 +78,8 @@ impl Node {
         Load {
             pending: self.state.owned_by(self.me.node),
             running: self.slots_in_use() as u32,
-            max_process: self.settings.max_process,
+            max_process: self.max_process,
+            static_slots: self.settings.max_process,
             work: self.work(),
             bench: self.settings.bench,
             ln_rate,
@@ -118,7 +124,7 @@ impl Node {
     /// This node's own standing, which is exact but for its speed.
     pub fn standing_at(&self, speed: f64) -> Standing {
         let shortest = self.backlog.shortest().map(|(_, length)| self.weigh(length));
-        Standing::new(self.me.node, self.work(), self.settings.max_process, speed)
+        Standing::new(self.me.node, self.work(), self.max_process, speed)
             .with_shortest(shortest)
             .with_draining(self.gives_away())
     }

@@ -19,6 +19,7 @@ mod levelling;
 mod recovery;
 mod removal;
 mod running;
+mod slots;
 
 /// What is going to happen.
 #[derive(Debug, Clone)]
@@ -330,7 +331,7 @@ impl World {
                 *self.starts.entry(claim.doc).or_default() += 1;
                 let processes = &mut self.machines[machine].processes;
                 assert!(processes.insert((claim.doc, claim.epoch)));
-                assert!(processes.len() <= self.machines[machine].node.settings.max_process as usize, "S6");
+                assert!(processes.len() <= self.machines[machine].node.max_process() as usize, "S6");
                 self.after(Micros::from_millis(claim.length.0), Coming::Exit(machine, claim.doc, claim.epoch));
             }
             Effect::Kill { doc, epoch } => {

@@ -267,7 +267,7 @@ impl Node {
     /// A peer has run dry: gives it the longest documents that wait here, unless they start here at once.
     pub(super) fn answer_dry(&mut self, from: NodeId, want: u32, load: Load, out: &mut Outbox) {
         self.believe(from, load);
-        let free = (self.settings.max_process as usize).saturating_sub(self.slots_in_use()) as u64;
+        let free = (self.max_process as usize).saturating_sub(self.slots_in_use()) as u64;
         let spare = if self.gives_away() { self.backlog.len() } else { self.backlog.len().saturating_sub(free) };
         let want = u64::from(want).min(spare).min(MAX_OFFERED as u64) as usize;
         let docs = if self.may_act() { self.docs_for(from, want) } else { Vec::new() };

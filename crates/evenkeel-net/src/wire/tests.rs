@@ -40,6 +40,7 @@ fn load() -> Load {
         pending: 300,
         running: 2,
         max_process: 4,
+        static_slots: 3,
         work: 1.5,
         bench: 1.0,
         ln_rate: -0.5,

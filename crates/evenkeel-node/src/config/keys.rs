@@ -8,7 +8,7 @@ use evenkeel_net::{MAX_CAPTURE, MAX_PAYLOAD};
 use tracing_subscriber::EnvFilter;
 
 use super::value::Value;
-use super::{Config, LogFormat};
+use super::{Config, LogFormat, MaxProcess};
 
 /// One key.
 pub(super) struct Key {
@@ -37,6 +37,7 @@ pub(super) const KEYS: &[Key] = &[
     key!(node.name, node_name),
     key!(node.data_dir, Value::path),
     key!(node.max_process, max_process),
+    key!(node.max_process_limit, |value| value.integer(1..=MOST_PROCESSES)),
     key!(network.listen, Value::address),
     key!(network.advertise, |value| value.text()?.map(|_| value.address()).transpose()),
     key!(network.seeds, Value::hosts),
@@ -108,17 +109,19 @@ fn parts(name: &str) -> (&str, &str) {
 
 /// Number of CPUs that this process may use.
 pub(super) fn cpus() -> u32 {
-    std::thread::available_parallelism()
-        .map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(MOST_PROCESSES))
-        .min(MOST_PROCESSES)
+    crate::machine::usable_processors().min(MOST_PROCESSES)
 }
 
 const MOST_PROCESSES: u32 = 65_535;
 
-fn max_process(value: &Value) -> Result<u32, String> {
+fn max_process(value: &Value) -> Result<MaxProcess, String> {
     match value {
-        Value::Word(text) | Value::Text(text) if text.trim() == "cpus" => Ok(cpus()),
-        _ => value.integer(1..=MOST_PROCESSES).map_err(|message| format!("{message}, or \"cpus\"")),
+        Value::Word(text) | Value::Text(text) if text.trim() == "cpus" => Ok(MaxProcess::Fixed(cpus())),
+        Value::Word(text) | Value::Text(text) if text.trim() == "auto" => Ok(MaxProcess::Auto),
+        _ => value
+            .integer(1..=MOST_PROCESSES)
+            .map(MaxProcess::Fixed)
+            .map_err(|message| format!("{message}, or \"cpus\", or \"auto\"")),
     }
 }
 

@@ -12,6 +12,7 @@ mod sources;
 mod tests;
 mod value;
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,7 +58,34 @@ pub struct Node {
     /// Where its key and its documents are; `None`: see [`Node::data_dir_or_default`].
     pub data_dir: Option<PathBuf>,
     /// How many documents run here at once. Default: the number of CPUs.
-    pub max_process: u32,
+    pub max_process: MaxProcess,
+    /// The most that it may find out to be good by itself.
+    pub max_process_limit: u32,
+}
+
+/// How many documents run at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaxProcess {
+    /// So many.
+    Fixed(u32),
+    /// As many as the node finds out to be good while it works.
+    Auto,
+}
+
+/// As it is written in a configuration.
+impl fmt::Display for MaxProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MaxProcess::Fixed(slots) => slots.fmt(f),
+            MaxProcess::Auto => f.write_str("auto"),
+        }
+    }
+}
+
+impl From<u32> for MaxProcess {
+    fn from(slots: u32) -> MaxProcess {
+        MaxProcess::Fixed(slots)
+    }
 }
 
 /// How nodes reach each other.
@@ -171,7 +199,7 @@ pub struct Log {
 
 impl Default for Node {
     fn default() -> Self {
-        Node { name: None, data_dir: None, max_process: keys::cpus() }
+        Node { name: None, data_dir: None, max_process: MaxProcess::Fixed(keys::cpus()), max_process_limit: 256 }
     }
 }
 
@@ -254,7 +282,7 @@ impl Config {
             metric: self.balance.metric,
             averaging: self.balance.averaging,
             partition: self.balance.partition,
-            max_process: self.node.max_process,
+            max_process: self.node.first_slots(),
             gossip_interval: micros(self.gossip.interval),
             rebalance_interval: micros(self.balance.rebalance_interval),
             detection: micros(self.gossip.detection),
@@ -268,6 +296,14 @@ impl Config {
 }
 
 impl Node {
+    /// Slots that it starts with.
+    pub fn first_slots(&self) -> u32 {
+        match self.max_process {
+            MaxProcess::Fixed(slots) => slots,
+            MaxProcess::Auto => keys::cpus().min(self.max_process_limit),
+        }
+    }
+
     /// Its name, or the host's.
     pub fn name_or_host(&self) -> String {
         let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());

@@ -118,7 +118,7 @@ fn each_source_is_laid_over_the_one_before() {
     flags.set("node.name", "--name", "flag").set_some("http.listen", "--http", None::<String>);
     let loaded = Sources { file: Some(path.clone()), environment, flags }.load().expect("no problems");
     let config = &loaded.config;
-    assert_eq!((config.node.name.as_deref(), config.node.max_process), (Some("flag"), 3));
+    assert_eq!((config.node.name.as_deref(), config.node.max_process), (Some("flag"), MaxProcess::Fixed(3)));
     assert_eq!((config.log.format, config.network.seeds.len()), (LogFormat::Json, 2));
     assert_eq!(loaded.origin("node.name"), Origin::Flag { flag: "--name" });
     assert_eq!(loaded.origin("node.max_process").to_string(), "environment variable EVENKEEL_NODE__MAX_PROCESS");
@@ -159,7 +159,7 @@ fn all_problems_are_told_at_once_each_with_its_line() {
     );
     let text = all.join("\n");
     for expected in [
-        "node.toml:2: node.max_process: 0 is out of bounds: choose from 1 to 65535, or \"cpus\"",
+        "node.toml:2: node.max_process: 0 is out of bounds: choose from 1 to 65535, or \"cpus\", or \"auto\"",
         "node.toml:3: node.name: \"a b\" may hold only letters",
         "node.toml:5: gossip.interval: found 5, expected a number and its unit, like \"10ms\" in quotes",
         "node.toml:6: gossip.detection: found \"-1s\", expected a number and its unit",
@@ -247,8 +247,19 @@ fn the_core_gets_what_was_set() {
         ..Settings::default()
     };
     assert_eq!(config.core_settings(), expected);
-    let defaults = Settings { max_process: Config::default().node.max_process, ..Settings::default() };
+    let defaults = Settings { max_process: Config::default().node.first_slots(), ..Settings::default() };
     assert_eq!(Config::default().core_settings(), defaults, "the same defaults in both places");
+}
+
+#[test]
+fn slots_are_a_number_or_found_out() {
+    let node = |text: &str| load(&format!("[node]\n{text}\n")).expect("no problems").node;
+    assert_eq!(node("max_process = 7").max_process, MaxProcess::Fixed(7));
+    assert_eq!(node("max_process = \"cpus\"").max_process, Config::default().node.max_process);
+    let auto = node("max_process = \"auto\"\nmax_process_limit = 1");
+    assert_eq!((auto.max_process, auto.first_slots()), (MaxProcess::Auto, 1));
+    assert!(complaint("[node]\nmax_process = \"many\"\n").contains("or \"cpus\", or \"auto\""));
+    assert!(complaint("[node]\nmax_process_limit = 0\n").contains("choose from 1 to 65535"));
 }
 
 #[test]
@@ -256,7 +267,7 @@ fn the_defaults_fit_together() {
     assert_eq!(Config::default().check(Credentials::default()), []);
     assert_eq!(Config::default().batch_defaults(), BatchOptions::default(), "the same defaults in both places");
     assert_eq!(Config::default().gossip.detection, Duration::from_secs(10));
-    assert!(Config::default().node.max_process >= 1);
+    assert!(Config::default().node.first_slots() >= 1);
     assert!(!Config::default().node.name_or_host().is_empty());
 }
 

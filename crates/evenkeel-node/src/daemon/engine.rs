@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::copies::Copies;
 use super::news::News;
 use super::notes::Notes;
+use super::slots::Ledger;
 use super::starter::Starter;
 use super::surroundings::Surroundings;
 use crate::process::Ended;
@@ -113,6 +114,8 @@ pub(super) struct Engine {
     pub(super) starter: Starter,
     pub(super) copies: Copies,
     pub(super) news: News,
+    /// What documents took, where the node finds out by itself how many it can run.
+    pub(super) ledger: Option<Arc<Ledger>>,
     pub(super) signals: Signals,
     pub(super) surroundings: Arc<dyn Surroundings>,
     pub(super) ended: BTreeMap<(DocId, Epoch), Ended>,
@@ -170,6 +173,9 @@ impl Engine {
                 let success = ended.exit == Exit::Status(0) && !ended.stopped;
                 let exited = Exited { doc: ended.doc, epoch: ended.epoch, success, took: Micros(ended.wall_micros) };
                 self.news.ran(&ended);
+                if let Some(ledger) = &self.ledger {
+                    ledger.note(&ended, self.node.weight(ended.doc));
+                }
                 self.ended.insert((ended.doc, ended.epoch), ended);
                 self.step(Input::Exited(exited), out);
             }

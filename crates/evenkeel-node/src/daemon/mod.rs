@@ -12,6 +12,7 @@ mod notes;
 mod repair;
 mod retention;
 mod service;
+mod slots;
 mod starter;
 mod status;
 mod surroundings;
@@ -45,7 +46,7 @@ pub use upload::Submission;
 
 use crate::api::types::{ErrorCode, Problem};
 use crate::api::{ApiSettings, EventLog, Token};
-use crate::config::Config;
+use crate::config::{Config, MaxProcess};
 use crate::process::{self, Execute};
 use crate::store::{Store, StoreOptions};
 use copies::Copies;
@@ -57,6 +58,7 @@ use notes::Notes;
 use repair::{Occasion, Plan};
 use retention::Retention;
 use service::Peers;
+use slots::Ledger;
 use starter::Starter;
 use status::Oneself;
 
@@ -159,8 +161,8 @@ pub struct Daemon {
 #[derive(Default)]
 struct Tasks {
     engine: Option<JoinHandle<()>>,
-    acquaintances: Option<JoinHandle<()>>,
-    retention: Option<JoinHandle<()>>,
+    /// What looks after something beside the loop.
+    aside: Vec<JoinHandle<()>>,
     http: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     home: Option<Home>,
 }
@@ -260,6 +262,11 @@ impl Daemon {
         let (leave_sender, leave) = watch::channel(None);
         let (lag_sender, lag) = watch::channel(Duration::ZERO);
         let copies = config.documents.copies.max(1) as usize;
+        let born = Instant::now();
+        let auto = match config.node.max_process {
+            MaxProcess::Fixed(_) => None,
+            MaxProcess::Auto => surroundings.gauge().map(|gauge| (gauge, Arc::new(Ledger::new(born)))),
+        };
         let engine = Engine {
             starter: Starter::new(executor.clone(), network.clone(), store.payloads.clone(), orders.clone()),
             copies: Copies::new(
@@ -276,11 +283,12 @@ impl Daemon {
             found,
             gate: Gate::new(next_note),
             journal: Notes(store.clone()),
-            born: Instant::now(),
+            born,
             orders: order_receiver,
             members: network.members(),
             network: network.clone(),
             news: News::new(events.clone(), figures.clone()),
+            ledger: auto.as_ref().map(|(_, ledger)| ledger.clone()),
             signals: Signals { changed: changed_sender, leave: leave_sender, lag: lag_sender, outcomes },
             surroundings: surroundings.clone(),
             ended: BTreeMap::new(),
@@ -288,6 +296,10 @@ impl Daemon {
         };
         let plan = engine.copies.plan();
         let engine = tokio::spawn(engine.run());
+        let slots = auto.map(|(gauge, ledger)| {
+            let (start, most) = (config.node.first_slots(), config.node.max_process_limit);
+            tokio::spawn(slots::control(gauge, ledger, orders.clone(), start, most))
+        });
         let acquaintances =
             keep_identity.then(|| tokio::spawn(acquaintances::note(data_dir.clone(), network.members())));
         let retention = keep_identity.then(|| {
@@ -318,7 +330,8 @@ impl Daemon {
             data_dir,
         });
         let daemon = Daemon { inner, tasks: Arc::default() };
-        *daemon.tasks() = Tasks { engine: Some(engine), acquaintances, retention, http: None, home: Some(home) };
+        let aside = [acquaintances, retention, slots].into_iter().flatten().collect();
+        *daemon.tasks() = Tasks { engine: Some(engine), aside, http: None, home: Some(home) };
         if let Some(listener) = listener {
             daemon.serve(listener, &config, token);
         }
@@ -441,9 +454,9 @@ impl Daemon {
     pub async fn stop(&self) {
         let (http, engine, aside) = {
             let mut tasks = self.tasks();
-            (tasks.http.take(), tasks.engine.take(), [tasks.acquaintances.take(), tasks.retention.take()])
+            (tasks.http.take(), tasks.engine.take(), std::mem::take(&mut tasks.aside))
         };
-        aside.into_iter().flatten().for_each(|task| task.abort());
+        aside.into_iter().for_each(|task| task.abort());
         // Before the processes: killed by their own node, they have not failed. Their heirs will run these documents.
         if let Some(engine) = engine {
             engine.abort();

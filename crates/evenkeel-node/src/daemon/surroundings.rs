@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use evenkeel_net::{Network, NetworkConfig, Service, StartError};
 
+use crate::machine::{Gauge, ThisHost};
 use crate::process::{self, Ended, Execute, Executor};
 
 /// Told of every document that has ended.
@@ -29,6 +30,11 @@ pub trait Surroundings: Send + Sync {
         false
     }
 
+    /// What tells how hard pressed the machine is; `None` where nothing does, so that slots stay as many as they are.
+    fn gauge(&self) -> Option<Arc<dyn Gauge>> {
+        None
+    }
+
     /// Microseconds since 1970, by the clock that people look at. It may go back.
     fn unix_micros(&self) -> u64;
 }
@@ -45,6 +51,10 @@ impl Surroundings for ThisMachine {
 
     fn executor(&self, settings: process::Settings, on_end: OnEnd) -> Result<Arc<dyn Execute>, process::StartError> {
         Ok(Arc::new(Executor::start(settings, on_end)?))
+    }
+
+    fn gauge(&self) -> Option<Arc<dyn Gauge>> {
+        Some(Arc::new(ThisHost::find()))
     }
 
     fn unix_micros(&self) -> u64 {

@@ -69,9 +69,7 @@ impl Levelling {
     fn judge(&mut self, step: &Step<'_>, handshake: Handshake, places: &[usize], truth: &Truth) -> Result<(), Broken> {
         let machine = truth.machine(step.machine);
         let Some(node) = &machine.node else { return Ok(()) };
-        let nominal = |capacity: f64, machine: &Machine| {
-            (capacity / f64::from(machine.settings().max_process) - 1.0).abs() < NEARLY
-        };
+        let nominal = |capacity: f64, machine: &Machine| (capacity / f64::from(machine.slots) - 1.0).abs() < NEARLY;
         let under_way = self.granted.entry(step.machine).or_default();
         under_way.retain(|_, granted| granted.until > truth.now);
         let before: f64 = under_way.values().map(|granted| granted.weight).sum();
@@ -108,7 +106,7 @@ impl Levelling {
     fn are_level(&mut self, truth: &Truth) -> Result<(), Broken> {
         self.looked = truth.now;
         let level = |machine: &Machine| {
-            let slots = f64::from(machine.settings().max_process) * machine.speed;
+            let slots = f64::from(machine.slots) * machine.speed;
             (machine.node.as_ref().map_or(0.0, |node| node.work()) / slots, machine.id)
         };
         let levels = || truth.up().map(level);

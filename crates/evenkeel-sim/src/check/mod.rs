@@ -68,6 +68,8 @@ pub enum Cause {
     Drain,
     /// Its disk fails, or works again.
     Disk,
+    /// It has more slots than before, or fewer.
+    Slots,
 }
 
 /// What kind of message it was.
@@ -111,6 +113,7 @@ impl Cause {
             Input::Remove(batch) => Cause::Remove(*batch),
             Input::Drain(_) => Cause::Drain,
             Input::DiskFails | Input::DiskWorks => Cause::Disk,
+            Input::Slots(_) => Cause::Slots,
         }
     }
 }

@@ -44,10 +44,12 @@ pub(super) enum Kind {
     Drain,
     /// A clock jumps.
     ClockJump,
+    /// A node gets more slots, or fewer.
+    Slots,
 }
 
 /// The names of the faults that come again and again, as scenarios and summaries have them.
-pub const FAULTS: [&str; 13] = [
+pub const FAULTS: [&str; 14] = [
     "crash",
     "outage",
     "pause",
@@ -61,11 +63,12 @@ pub const FAULTS: [&str; 13] = [
     "join",
     "drain",
     "clock-jump",
+    "slots",
 ];
 
 impl Kind {
     /// All of them.
-    const ALL: [Kind; 13] = [
+    const ALL: [Kind; 14] = [
         Kind::Crash,
         Kind::Outage,
         Kind::Pause,
@@ -79,6 +82,7 @@ impl Kind {
         Kind::Join,
         Kind::Drain,
         Kind::ClockJump,
+        Kind::Slots,
     ];
 
     /// Its name in scenarios and summaries.
@@ -102,6 +106,7 @@ impl Kind {
             Kind::Join => faults.join,
             Kind::Drain => faults.drain,
             Kind::ClockJump => faults.clock_jump,
+            Kind::Slots => faults.slots,
         }
     }
 }
@@ -213,8 +218,22 @@ impl World {
                 clock.jumped = clock.jumped + lasts;
                 self.step(victim, Input::Wake);
             }
+            Kind::Slots => {
+                if !self.truth.machine(victim).is_running(now) {
+                    return false;
+                }
+                let most = u64::from(self.truth.machine(victim).settings.max_process) * 2;
+                let slots = self.weather.dice.between(1, most) as u32;
+                self.set_slots(victim, slots);
+            }
         }
         true
+    }
+
+    /// A node's slots become more or fewer, as when it finds out by itself how many it can bear.
+    fn set_slots(&mut self, machine: MachineId, slots: u32) {
+        self.truth.machines[machine.0].slots = slots;
+        self.step(machine, Input::Slots(slots));
     }
 
     fn draw_cut(&mut self, up: &[MachineId]) -> Cut {
@@ -417,6 +436,11 @@ impl World {
         self.truth.faulty = false;
         for id in core {
             self.start(id);
+            let machine = self.truth.machine(id);
+            let configured = machine.settings.max_process;
+            if machine.is_up() && machine.slots != configured {
+                self.set_slots(id, configured);
+            }
         }
         self.tell(&Happening::Healed);
     }

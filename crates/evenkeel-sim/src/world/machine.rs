@@ -66,6 +66,8 @@ pub struct Machine {
     pub slow_until: Micros,
     /// True speed.
     pub speed: f64,
+    /// Slots that its present run was last told to have.
+    pub slots: u32,
     /// Since when its present run lives.
     pub born: Micros,
     pub(super) me: NodeId,

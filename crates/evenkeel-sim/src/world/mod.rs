@@ -303,6 +303,7 @@ impl World {
             paused_until: Micros::ZERO,
             slow_until: Micros::ZERO,
             speed,
+            slots: settings.max_process,
             born: self.truth.now,
             me: id.node(self.seed),
             disk: Default::default(),
@@ -333,6 +334,7 @@ impl World {
             machine.seeds.extend(self.dice.nodes.pick(&up));
         }
         machine.life += 1;
+        machine.slots = machine.settings.max_process;
         machine.born = now;
         machine.clock.jumped = Micros::ZERO;
         machine.roll = Roll::default();

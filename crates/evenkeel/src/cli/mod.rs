@@ -4,6 +4,7 @@
 
 pub mod act;
 pub mod batch;
+pub mod calibrate;
 pub mod client;
 pub mod completion;
 pub mod config;
@@ -46,6 +47,7 @@ pub struct Cli {
 #[expect(missing_docs, reason = "a comment here would replace the help of the arguments, which is theirs")]
 pub enum Command {
     Run(Box<run::RunArgs>),
+    Calibrate(Box<calibrate::CalibrateArgs>),
     Node(Box<node::NodeArgs>),
     Submit(Box<submit::SubmitArgs>),
     Status(read::StatusArgs),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use evenkeel_node::config::MaxProcess;
 
 use super::secret::SecretFileArgs;
 use super::value::{self, HostPort};
@@ -29,9 +30,14 @@ pub struct NodeArgs {
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
 
-    /// Documents to run at once [default: the processors].
-    #[arg(short = 'j', long, allow_negative_numbers = true, value_name = "N", value_parser = value::slots)]
-    pub max_process: Option<u32>,
+    /// Documents to run at once: a number (`evenkeel calibrate` finds one), or auto to begin with the processors and find out
+    /// while documents run [default: the processors].
+    #[arg(short = 'j', long, allow_negative_numbers = true, value_name = "N|auto", value_parser = value::slots_or_auto)]
+    pub max_process: Option<MaxProcess>,
+
+    /// The most that `--max-process auto` may come to [default: 256].
+    #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = value::slots)]
+    pub max_process_limit: Option<u32>,
 
     /// UDP address for other nodes.
     #[arg(long, value_name = "IP:PORT", value_parser = value::udp_address)]

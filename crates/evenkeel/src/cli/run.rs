@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
+use evenkeel_node::config;
 
 use super::input::InputArgs;
 use super::job::JobArgs;
@@ -41,8 +42,8 @@ pub struct RunArgs {
     )]
     pub nodes: Option<u32>,
 
-    /// Documents that a node runs at once: one number for all nodes, or one for each such as 4,10,10,16
-    /// [default: the processors, shared out over the nodes].
+    /// Documents that a node runs at once: one number for all nodes, one for each such as 4,10,10,16, or auto for one node that
+    /// finds out while it works [default: the processors, shared out over the nodes].
     #[arg(short = 'j', long, value_name = "MAXPROCESS", allow_negative_numbers = true)]
     pub max_process: Option<MaxProcess>,
 
@@ -113,15 +114,24 @@ pub enum Printed {
 
 impl RunArgs {
     /// The slots of each node of the embedded cluster.
-    pub fn slots(&self) -> Result<Vec<u32>, Failure> {
+    pub fn slots(&self) -> Result<Vec<config::MaxProcess>, Failure> {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        self.slots_on(u32::try_from(processors).unwrap_or(u32::MAX))
+        if self.max_process == Some(MaxProcess::Auto) {
+            return match self.nodes {
+                None | Some(1) => Ok(vec![config::MaxProcess::Auto]),
+                Some(_) => Err(Failure::usage(
+                    "-j auto is for one node: several in one process would each measure all of them",
+                )),
+            };
+        }
+        let slots = self.slots_on(u32::try_from(processors).unwrap_or(u32::MAX))?;
+        Ok(slots.into_iter().map(config::MaxProcess::Fixed).collect())
     }
 
     fn slots_on(&self, processors: u32) -> Result<Vec<u32>, Failure> {
         let nodes = self.nodes.unwrap_or(1);
         match &self.max_process {
-            None => Ok(vec![processors.div_ceil(nodes); nodes as usize]),
+            None | Some(MaxProcess::Auto) => Ok(vec![processors.div_ceil(nodes); nodes as usize]),
             Some(MaxProcess::Same(slots)) => Ok(vec![*slots; nodes as usize]),
             Some(MaxProcess::Each(slots)) if slots.len() as i64 > MOST_NODES => {
                 Err(Failure::usage(format!("-j names {} nodes, and at most {MOST_NODES} are embedded", slots.len())))

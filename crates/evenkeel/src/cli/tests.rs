@@ -2,8 +2,10 @@ use std::time::Duration;
 
 use clap::{Args, Command as Clap, FromArgMatches};
 use evenkeel_core::batch::Allocate;
+use evenkeel_node::config::MaxProcess::{Auto, Fixed};
 
 use super::act::{CancelArgs, DrainArgs, RetryArgs};
+use super::calibrate::CalibrateArgs;
 use super::client::ClientArgs;
 use super::config::ConfigArgs;
 use super::guardian::GuardianArgs;
@@ -45,6 +47,7 @@ fn every_command_is_well_formed() {
     for command in [
         command::<RunArgs>("run"),
         command::<SubmitArgs>("submit"),
+        command::<CalibrateArgs>("calibrate"),
         command::<NodeArgs>("node"),
         command::<StatusArgs>("status"),
         command::<NodesArgs>("nodes"),
@@ -112,13 +115,18 @@ fn lengths_are_measured_one_way() {
 
 #[test]
 fn slots_fit_the_nodes() {
-    let slots = |line: &[&str]| run(line).slots().unwrap();
+    let slots = |line: &[&str]| -> Vec<u32> {
+        let slots = run(line).slots().unwrap();
+        slots.into_iter().map(|slots| if let Fixed(slots) = slots { slots } else { 0 }).collect()
+    };
     assert_eq!(slots(&["-j4", "cat"]), [4]);
     assert_eq!(slots(&["--nodes", "3", "-j", "4", "cat"]), [4, 4, 4]);
     assert_eq!(slots(&["-j", "4,10,10,16", "cat"]), [4, 10, 10, 16]);
     assert_eq!(slots(&["--nodes", "2", "-j", "4,10", "cat"]), [4, 10]);
     assert_eq!(slots(&["--nodes", "100", "cat"]).len(), 100);
     assert!(slots(&["--nodes", "100", "cat"]).iter().all(|slots| *slots >= 1));
+    assert_eq!(run(&["-j", "auto", "cat"]).slots().unwrap(), [Auto]);
+    assert!(refused(&["--nodes", "2", "-j", "auto", "cat"]).contains("-j auto is for one node"));
     assert!(refused(&["--nodes", "3", "-j", "4,10", "cat"]).contains("-j has 2 numbers for 3 nodes"));
     assert!(refused(&["-j", "-1", "cat"]).contains("`-1` is not a number of processes: give 1 to 65536"));
     assert!(refused(&["--nodes", "-1", "cat"]).contains("-1 is not in 1..=100"));
@@ -149,6 +157,18 @@ fn a_job_has_the_options_of_its_batch() {
 }
 
 #[test]
+fn a_calibration_has_its_bounds() {
+    let arguments =
+        parse::<CalibrateArgs>(&["-a", "f", "--sample", "9", "--seconds", "0.5", "--", "cat", "{}"]).unwrap();
+    assert_eq!((arguments.sample, arguments.max, arguments.seconds), (9, None, Duration::from_millis(500)));
+    assert_eq!(arguments.words().unwrap().command, ["cat", "{}"]);
+    let refused = |line: &[&str]| parse::<CalibrateArgs>(line).unwrap_err();
+    assert!(refused(&["--sample", "0", "cat"]).contains("0 is not in 1..=4096"));
+    assert!(refused(&["--seconds", "0", "cat"]).contains("from 0.1 to 86400"));
+    assert!(refused(&["--max", "0", "cat"]).contains("at least one process"));
+}
+
+#[test]
 fn output_goes_where_it_is_sent() {
     assert_eq!(run(&["x"]).output.output, Printed::Text);
     assert_eq!(run(&["--progress", "x"]).output.progress(), Wish::Always);
@@ -174,7 +194,9 @@ fn clients_know_whom_to_talk_to() {
         parse::<NodeArgs>(&["--http", "node1:1"]).unwrap_err().contains("expected IP:PORT, for example 10.0.0.1:7117")
     );
     let node = parse::<NodeArgs>(&["--seed", "a:1", "--seed", "b:2", "--http", "127.0.0.1:0", "-j", "4"]).unwrap();
-    assert_eq!((node.seeds.len(), node.max_process), (2, Some(4)));
+    assert_eq!((node.seeds.len(), node.max_process), (2, Some(Fixed(4))));
+    let node = parse::<NodeArgs>(&["--max-process", "auto", "--max-process-limit", "9"]).unwrap();
+    assert_eq!((node.max_process, node.max_process_limit), (Some(Auto), Some(9)));
 }
 
 /// The help of every command, as it is printed 100 columns wide.
@@ -184,6 +206,7 @@ fn help_says_what_there_is() {
     for (name, command) in [
         ("run", command::<RunArgs>("run")),
         ("submit", command::<SubmitArgs>("submit")),
+        ("calibrate", command::<CalibrateArgs>("calibrate")),
         ("node", command::<NodeArgs>("node")),
         ("status", command::<StatusArgs>("status")),
         ("nodes", command::<NodesArgs>("nodes")),

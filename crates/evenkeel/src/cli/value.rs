@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use evenkeel_net::{MAX_CAPTURE, MAX_PAYLOAD};
-use evenkeel_node::config::COPIES;
+use evenkeel_node::config::{self, COPIES};
 use reqwest::Url;
 
 /// Most slots of one node: more processes than any kernel is set up for by default.
@@ -23,6 +23,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Err(_) if text.parse::<f64>().is_ok() => Err(format!("the unit is missing: for example {text}s or {text}m")),
         Err(error) => Err(format!("not a duration such as 30s, 5m or 1h30m: {error}")),
     }
+}
+
+/// Reads a number of seconds, from a tenth to a day.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.trim().strip_suffix('s').unwrap_or(text).trim().parse::<f64>();
+    let seconds = seconds.ok().filter(|seconds| (0.1..=86_400.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| format!("`{text}` is not a number of seconds from 0.1 to 86400"))
 }
 
 /// Reads a number of bytes: `1000`, or with K, M or G and perhaps `B` or `iB`, all powers of 1,024.
@@ -64,6 +71,8 @@ fn at_most(limit: u64, text: &str, reason: &str) -> Result<u64, String> {
 /// How many documents nodes run at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MaxProcess {
+    /// As many as the node finds out to be good while it works.
+    Auto,
     /// So many on every node.
     Same(u32),
     /// So many on the first, on the second, and so on.
@@ -80,10 +89,24 @@ pub fn slots(text: &str) -> Result<u32, String> {
     }
 }
 
+/// In place of a number of slots: the node finds it out.
+const AUTO: &str = "auto";
+
+/// Reads the slots of one node, or that it is to find them out.
+pub fn slots_or_auto(text: &str) -> Result<config::MaxProcess, String> {
+    match text.trim() {
+        AUTO => Ok(config::MaxProcess::Auto),
+        _ => slots(text).map(config::MaxProcess::Fixed).map_err(|message| format!("{message}, or {AUTO}")),
+    }
+}
+
 impl FromStr for MaxProcess {
     type Err = String;
 
     fn from_str(text: &str) -> Result<MaxProcess, String> {
+        if text.trim() == AUTO {
+            return Ok(MaxProcess::Auto);
+        }
         if !text.contains(',') {
             return slots(text).map(MaxProcess::Same);
         }
@@ -195,6 +218,14 @@ mod tests {
     }
 
     #[test]
+    fn seconds_are_a_number() {
+        assert_eq!((seconds("5"), seconds("0.5s")), (Ok(Duration::from_secs(5)), Ok(Duration::from_millis(500))));
+        for text in ["", "0", "-1", "nan", "inf", "5m", "1e9"] {
+            assert!(seconds(text).unwrap_err().contains("from 0.1 to 86400"), "{text}");
+        }
+    }
+
+    #[test]
     fn sizes_have_binary_units() {
         for (text, size) in [("1000", 1_000), ("64K", 64 << 10), ("16 MiB", 16 << 20), ("2gb", 2 << 30)] {
             assert_eq!(bytes(text), Ok(size), "{text}");
@@ -214,6 +245,10 @@ mod tests {
     #[test]
     fn slots_are_one_number_or_one_for_each_node() {
         assert_eq!("8".parse(), Ok(MaxProcess::Same(8)));
+        assert_eq!("auto".parse(), Ok(MaxProcess::Auto));
+        assert_eq!(slots_or_auto("auto"), Ok(config::MaxProcess::Auto));
+        assert_eq!(slots_or_auto("8"), Ok(config::MaxProcess::Fixed(8)));
+        assert!(slots_or_auto("many").unwrap_err().ends_with("such as 8, or auto"));
         assert_eq!("4,10, 10,16".parse(), Ok(MaxProcess::Each(vec![4, 10, 10, 16])));
         for (text, part) in [
             ("0", "at least one process"),

@@ -1,6 +1,7 @@
 //! What the program does: a file for each command.
 
 mod batch;
+mod calibrate;
 mod cancel;
 mod completion;
 mod config;
@@ -29,6 +30,7 @@ use crate::output::exit::CommandResult;
 pub fn dispatch(cli: Cli) -> CommandResult {
     match cli.command {
         Command::Run(arguments) => run::run(*arguments),
+        Command::Calibrate(arguments) => calibrate::calibrate(*arguments),
         Command::Node(arguments) => node::node(*arguments),
         Command::Submit(arguments) => submit::submit(*arguments),
         Command::Status(arguments) => status::status(arguments),

@@ -40,6 +40,11 @@ fn flags(arguments: &NodeArgs) -> Flags {
     flags
         .set_some("network.seeds", "--seed", (!seeds.is_empty()).then(|| seeds.join(",")))
         .set_some("node.max_process", "--max-process", arguments.max_process.map(|slots| slots.to_string()))
+        .set_some(
+            "node.max_process_limit",
+            "--max-process-limit",
+            arguments.max_process_limit.map(|most| most.to_string()),
+        )
         .set_some("network.listen", "--listen", arguments.listen.map(|address| address.to_string()))
         .set_some("network.advertise", "--advertise", arguments.advertise.map(|address| address.to_string()))
         .set_some("http.listen", "--http", arguments.http.map(|address| address.to_string()))

@@ -149,7 +149,7 @@ impl World {
         let mut config = Config::default();
         config.node.name = Some(name.to_owned());
         config.node.data_dir = Some(self.0.directory.path().join(name));
-        config.node.max_process = self.0.slots[name];
+        config.node.max_process = self.0.slots[name].into();
         config.network.listen = SocketAddr::from(([0, 0, 0, 0], PORT));
         config.network.advertise = Some(address(name));
         config.network.seeds =

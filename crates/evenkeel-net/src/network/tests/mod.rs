@@ -191,6 +191,7 @@ fn load(pending: u64) -> Load {
         pending,
         running: 1,
         max_process: 4,
+        static_slots: 4,
         work: pending as f64 * 1.5,
         bench: 1.0,
         ln_rate: 0.0,

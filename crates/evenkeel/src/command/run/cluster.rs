@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use evenkeel_net::records::ResultRecord;
 use evenkeel_net::{Keyring, Secret};
-use evenkeel_node::config::Config;
+use evenkeel_node::config::{Config, MaxProcess};
 use evenkeel_node::daemon::{Daemon, Options};
 use evenkeel_node::process::guardian_command;
 use tempfile::TempDir;
@@ -28,7 +28,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// Starts a node for each number of slots, and waits until they have met.
-    pub(super) async fn start(slots: &[u32], max_payload: u64) -> anyhow::Result<Cluster> {
+    pub(super) async fn start(slots: &[MaxProcess], max_payload: u64) -> anyhow::Result<Cluster> {
         let directory = tempfile::Builder::new().prefix("evenkeel-").tempdir().context("cannot make a directory")?;
         let secret = Secret::generate().context("cannot make a secret")?;
         let (sender, outcomes) = mpsc::unbounded_channel();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use evenkeel_node::api::{Document, Upload};
+use evenkeel_node::config::MaxProcess;
 use evenkeel_node::daemon::Submission;
 use evenkeel_node::process::{Template, raise_file_limit};
 use tokio::sync::mpsc;
@@ -23,7 +24,7 @@ use crate::output::tell;
 use cluster::Cluster;
 use reading::Read;
 use report::Report;
-use stop::Stop;
+pub(super) use stop::Stop;
 
 /// How often progress is shown.
 const SHOW: Duration = Duration::from_millis(200);
@@ -49,7 +50,7 @@ pub(super) fn run(arguments: RunArgs) -> CommandResult {
 struct Job {
     arguments: RunArgs,
     words: Vec<String>,
-    slots: Vec<u32>,
+    slots: Vec<MaxProcess>,
     stdin: bool,
     report: Report,
     /// Whether all input was read and handed over, so that documents may have run.

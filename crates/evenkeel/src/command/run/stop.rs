@@ -11,14 +11,14 @@ use tokio::sync::oneshot;
 use crate::output::exit::ExitStatus;
 
 /// Listens for signals.
-pub(super) struct Stop {
+pub(in crate::command) struct Stop {
     asked: oneshot::Receiver<()>,
     directory: Arc<OnceLock<PathBuf>>,
 }
 
 impl Stop {
     /// Begins to listen. Must be called within the runtime.
-    pub(super) fn listen() -> io::Result<Stop> {
+    pub(in crate::command) fn listen() -> io::Result<Stop> {
         let signals = Signals::listen()?;
         let (sender, asked) = oneshot::channel();
         let directory = Arc::<OnceLock<PathBuf>>::default();
@@ -27,12 +27,12 @@ impl Stop {
     }
 
     /// Names the directory that must not outlive the program.
-    pub(super) fn will_remove(&self, directory: PathBuf) {
+    pub(in crate::command) fn will_remove(&self, directory: PathBuf) {
         let _ = self.directory.set(directory);
     }
 
     /// Waits until the job is to stop.
-    pub(super) async fn asked(&mut self) {
+    pub(in crate::command) async fn asked(&mut self) {
         // The task that holds the sender ends with the program.
         let _ = (&mut self.asked).await;
     }
