@@ -17,6 +17,7 @@ pub mod secret;
 pub mod sim;
 pub mod store;
 pub mod submit;
+pub mod top;
 pub mod value;
 pub mod words;
 
@@ -54,6 +55,7 @@ pub enum Command {
     Cancel(act::CancelArgs),
     Retry(act::RetryArgs),
     Drain(act::DrainArgs),
+    Top(top::TopArgs),
     Config(config::ConfigArgs),
     Secret(secret::SecretArgs),
     Sim(sim::SimArgs),

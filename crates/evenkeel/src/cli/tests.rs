@@ -11,6 +11,7 @@ use super::node::NodeArgs;
 use super::read::{ExplainArgs, NodesArgs, ResultsArgs, StatusArgs};
 use super::run::{Printed, RunArgs};
 use super::submit::SubmitArgs;
+use super::top::TopArgs;
 use crate::input::{Measure, Place, Source};
 use crate::output::progress::Wish;
 
@@ -53,6 +54,7 @@ fn every_command_is_well_formed() {
         command::<CancelArgs>("cancel"),
         command::<RetryArgs>("retry"),
         command::<DrainArgs>("drain"),
+        command::<TopArgs>("top"),
         command::<ConfigArgs>("config"),
         command::<GuardianArgs>("__guardian"),
         <super::Cli as clap::CommandFactory>::command(),
@@ -192,6 +194,7 @@ fn help_says_what_there_is() {
         ("cancel", command::<CancelArgs>("cancel")),
         ("retry", command::<RetryArgs>("retry")),
         ("drain", command::<DrainArgs>("drain")),
+        ("top", command::<TopArgs>("top")),
         ("config", command::<ConfigArgs>("config")),
     ] {
         insta::assert_snapshot!(format!("help_{name}"), help(command));

@@ -17,6 +17,7 @@ mod sim;
 mod status;
 mod store;
 mod submit;
+mod top;
 
 use evenkeel_node::config::LogFormat;
 use tracing_subscriber::EnvFilter;
@@ -37,6 +38,7 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         Command::Cancel(arguments) => cancel::cancel(arguments),
         Command::Retry(arguments) => retry::retry(arguments),
         Command::Drain(arguments) => drain::drain(arguments),
+        Command::Top(arguments) => top::top(arguments),
         Command::Config(arguments) => config::config(arguments),
         Command::Secret(arguments) => secret::secret(arguments),
         Command::Sim(arguments) => sim::sim(arguments),

@@ -3,8 +3,10 @@
 mod act;
 mod broken;
 mod fake;
+mod pty;
 mod read;
 mod submit;
+mod top;
 
 use std::io::Write;
 use std::process::{Child, Command, Output, Stdio};
