@@ -6,6 +6,7 @@ pub mod act;
 pub mod client;
 pub mod completion;
 pub mod config;
+pub mod doctor;
 pub mod guardian;
 pub mod input;
 pub mod job;
@@ -57,6 +58,7 @@ pub enum Command {
     Drain(act::DrainArgs),
     Top(top::TopArgs),
     Config(config::ConfigArgs),
+    Doctor(Box<doctor::DoctorArgs>),
     Secret(secret::SecretArgs),
     Sim(sim::SimArgs),
     Store(store::StoreArgs),

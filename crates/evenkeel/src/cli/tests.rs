@@ -6,6 +6,7 @@ use evenkeel_core::batch::Allocate;
 use super::act::{CancelArgs, DrainArgs, RetryArgs};
 use super::client::ClientArgs;
 use super::config::ConfigArgs;
+use super::doctor::DoctorArgs;
 use super::guardian::GuardianArgs;
 use super::node::NodeArgs;
 use super::read::{ExplainArgs, NodesArgs, ResultsArgs, StatusArgs};
@@ -56,6 +57,7 @@ fn every_command_is_well_formed() {
         command::<DrainArgs>("drain"),
         command::<TopArgs>("top"),
         command::<ConfigArgs>("config"),
+        command::<DoctorArgs>("doctor"),
         command::<GuardianArgs>("__guardian"),
         <super::Cli as clap::CommandFactory>::command(),
     ] {
@@ -196,6 +198,7 @@ fn help_says_what_there_is() {
         ("drain", command::<DrainArgs>("drain")),
         ("top", command::<TopArgs>("top")),
         ("config", command::<ConfigArgs>("config")),
+        ("doctor", command::<DoctorArgs>("doctor")),
     ] {
         insta::assert_snapshot!(format!("help_{name}"), help(command));
     }

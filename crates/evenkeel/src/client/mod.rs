@@ -5,6 +5,7 @@
 
 mod error;
 mod events;
+mod health;
 mod results;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use serde::de::DeserializeOwned;
 
 pub use error::ClientError;
 pub use events::EventStream;
+pub use health::Health;
 pub use results::{Received, ResultStream};
 
 use crate::cli::client::ClientArgs;

@@ -3,6 +3,7 @@
 mod cancel;
 mod completion;
 mod config;
+mod doctor;
 mod drain;
 mod explain;
 mod feed;
@@ -40,6 +41,7 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         Command::Drain(arguments) => drain::drain(arguments),
         Command::Top(arguments) => top::top(arguments),
         Command::Config(arguments) => config::config(arguments),
+        Command::Doctor(arguments) => doctor::doctor(*arguments),
         Command::Secret(arguments) => secret::secret(arguments),
         Command::Sim(arguments) => sim::sim(arguments),
         Command::Store(arguments) => store::store(arguments),

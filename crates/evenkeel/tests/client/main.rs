@@ -2,6 +2,7 @@
 
 mod act;
 mod broken;
+mod doctor;
 mod fake;
 mod pty;
 mod read;
