@@ -12,8 +12,9 @@ use super::value::{self, HostPort};
 
 /// Look for what is wrong on this host, and say what to do about it.
 ///
-/// Takes what `node` takes, and looks as far as that can be done without starting one: configuration, secret, ports, seeds,
-/// clock, disk, limits. A node may be running here meanwhile. Exits with 1 if there is a problem; a warning is none.
+/// Give it the flags of the node, and it looks as far as that can be done without starting one: configuration, secret, ports,
+/// seeds, clock, disk, limits. A node may be running here meanwhile. Only --http is another than that of `node`. Exits with 1
+/// if there is a problem; a warning is none.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  \
     evenkeel doctor --config /etc/evenkeel/node.toml\n  \
@@ -34,6 +35,10 @@ pub struct DoctorArgs {
     /// UDP address of the node.
     #[arg(long, value_name = "IP:PORT", value_parser = value::udp_address)]
     pub listen: Option<SocketAddr>,
+
+    /// Address by which other nodes reach the node, where it is not the one it listens on.
+    #[arg(long, value_name = "IP:PORT", value_parser = value::udp_address)]
+    pub advertise: Option<SocketAddr>,
 
     /// A node whose HTTP API is asked how it is and what time it has; may be repeated [default: the node of this host, where
     /// the configuration has its HTTP API].

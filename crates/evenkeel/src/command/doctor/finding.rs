@@ -60,7 +60,7 @@ impl Row for Finding {
 
     fn cells(&self) -> Vec<String> {
         let what = match &self.advice {
-            Some(advice) => format!("{}: {advice}", self.message),
+            Some(advice) => format!("{} - {advice}", self.message),
             None => self.message.clone(),
         };
         vec![self.check.to_owned(), self.verdict.as_str().to_owned(), what]

@@ -108,6 +108,7 @@ fn flags(arguments: &DoctorArgs) -> Flags {
         .set_some("network.seeds", "--seed", (!seeds.is_empty()).then(|| seeds.join(",")))
         .set_some("node.max_process", "--max-process", arguments.max_process.map(|slots| slots.to_string()))
         .set_some("network.listen", "--listen", arguments.listen.map(|address| address.to_string()))
+        .set_some("network.advertise", "--advertise", arguments.advertise.map(|address| address.to_string()))
         .set_some("node.data_dir", "--data-dir", path(&arguments.data_dir))
         .set_some("network.secret_file", "--secret-file", path(&arguments.secret.secret_file));
     flags
