@@ -1,10 +1,11 @@
 //! `doctor`: each kind of trouble is provoked, and must be named.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -13,18 +14,21 @@ use crate::fake::Served;
 use crate::{Ended, program};
 
 /// A host: a directory with a secret and what a node needs, and addresses on which nothing listens.
-struct Host {
+pub(crate) struct Host {
     directory: TempDir,
     listen: SocketAddr,
-    http: SocketAddr,
+    pub(crate) http: SocketAddr,
 }
 
 impl Host {
-    fn new() -> Host {
+    pub(crate) fn new() -> Host {
         let directory = tempfile::tempdir().unwrap();
-        // Held for an instant only: another program of this host could take them, which no system here does at once.
-        let listen = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // Nobody else takes them: an address of loopback that only this process uses, and ports that no system gives away.
+        static HOSTS: AtomicU16 = AtomicU16::new(0);
+        let [_, high, middle, low] = std::process::id().to_be_bytes();
+        let ip = Ipv4Addr::new(127, 64 | high, middle, low);
+        let port = 17_000 + 2 * HOSTS.fetch_add(1, Ordering::Relaxed);
+        let (listen, http) = ((ip, port).into(), (ip, port + 1).into());
         let host = Host { directory, listen, http };
         host.secret("secret");
         host
@@ -90,10 +94,10 @@ impl Report {
 }
 
 /// A real node. Killed when dropped.
-struct Node(Child);
+pub(crate) struct Node(Child);
 
 impl Node {
-    fn start(host: &Host, arguments: &[&str]) -> Node {
+    pub(crate) fn start(host: &Host, arguments: &[&str]) -> Node {
         let mut child = host.command("node", arguments).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -101,7 +105,7 @@ impl Node {
         Node(child)
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         // It may have ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -304,8 +308,9 @@ fn answering_by(address: SocketAddr, answer: impl Fn(&str) -> String + Send + 's
             }
             let head = String::from_utf8_lossy(&head);
             let path = head.split(' ').nth(1).unwrap_or_default();
-            // Whoever has gone needs no answer.
-            let _ = stream.write_all(answer(path).as_bytes());
+            // Every request has a connection of its own, and is told so. Whoever has gone needs no answer.
+            let answer = answer(path).replacen("\r\n", "\r\nConnection: close\r\n", 1);
+            let _ = stream.write_all(answer.as_bytes());
         }
     });
     address

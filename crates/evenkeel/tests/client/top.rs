@@ -8,6 +8,7 @@ use evenkeel_core::ids::NodeId;
 use evenkeel_node::api::types::{Event, NodeState};
 use rustix::process::Signal;
 
+use crate::doctor::{Host, Node};
 use crate::fake::{Behaviour, FINISHED, RETRIED, RUNNING, Served};
 use crate::pty::Terminal;
 use crate::{program, run};
@@ -37,6 +38,48 @@ fn the_cluster_is_shown_and_the_terminal_is_given_back() {
         assert_eq!(terminal.end().code(), Some(0));
         terminal.until("the terminal is as it was", |_| terminal.is_as_before());
     }
+}
+
+#[test]
+fn a_real_node_is_watched_at_work_until_it_dies() {
+    let host = Host::new();
+    let mut node = Node::start(&host, &["--name", "runner"]);
+    let url = format!("http://{}", host.http);
+    let mut terminal = Terminal::start(top(&url), 80, 24);
+    terminal.shows(">runner");
+    terminal.shows("there are no batches");
+    let submitted = [
+        "submit",
+        "--http",
+        &url,
+        "--",
+        "sh",
+        "-c",
+        "test {} != 2 || exit 7; test {} != 3 || sleep 600",
+        ":::",
+        "1",
+        "2",
+        "3",
+    ];
+    let submitted = crate::Ended::from(program(&submitted).output().unwrap());
+    let batch = submitted.stdout.trim();
+    terminal.shows(&format!("batch {batch} accepted: 3 documents"));
+    terminal.until("two of three have ended", |text| text.contains("66%") && text.contains("running"));
+    terminal.shows("1 FAILED on runner");
+    terminal.type_in("2\r");
+    terminal.shows("1 failed: exit status 7, on runner");
+    terminal.type_in("\r");
+    terminal.shows("exit status 7, at attempt 1");
+    terminal.type_in("\x1b");
+    terminal.until("the batch is back", |text| text.contains("THOSE THAT FAILED"));
+    terminal.type_in("cy");
+    terminal.shows(&format!("batch {batch} is cancelled: 1 done before, 1 failed"));
+    terminal.shows("1 cancelled, 0 pending");
+    node.kill();
+    terminal.shows("RECONNECTING");
+    terminal.shows(&format!("{url}: "));
+    terminal.type_in("q");
+    assert_eq!(terminal.end().code(), Some(0));
 }
 
 #[test]
@@ -170,7 +213,7 @@ fn another_size_is_another_picture() {
 #[test]
 fn a_signal_ends_it_and_the_terminal_is_given_back() {
     let served = Served::new();
-    for signal in [Signal::TERM, Signal::HUP] {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
         let mut terminal = start(&served);
         terminal.shows("BATCHES (3)");
         terminal.signal(signal);

@@ -86,6 +86,8 @@ async fn watch(client: Client, first: Nodes) -> CommandResult {
     let look = Look::of_environment();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    // Ctrl-C is a key here; this one is somebody's `kill -INT`.
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminal = Taken::take()?;
     let mut keys = EventStream::new();
 
@@ -132,6 +134,7 @@ async fn watch(client: Client, first: Nodes) -> CommandResult {
             () = tokio::time::sleep_until(draw_at), if changed => None,
             _ = terminate.recv() => break ExitStatus::Interrupted,
             _ = hang_up.recv() => break ExitStatus::Interrupted,
+            _ = interrupt.recv() => break ExitStatus::Interrupted,
         };
         let now = begun.elapsed();
         let mut look_again = asked.is_none();

@@ -9,7 +9,7 @@ use indicatif::HumanCount;
 
 use super::picture::{Link, Picture};
 use super::rows::{self, BatchSort, Choice, NodeSort};
-use super::told;
+use super::told::{self, Weight};
 use crate::command::drain;
 
 /// Rows that the page keys go.
@@ -115,7 +115,10 @@ impl Screen {
                 (line.document, format!("failed: {how}, on {}", picture.name(line.node)))
             }));
         }
-        for event in picture.events(true) {
+        // Those that failed come first, also where only their event is known yet.
+        let (bad, rest): (Vec<_>, Vec<_>) =
+            picture.events(true).into_iter().partition(|event| told::weight(&event.event) == Weight::Bad);
+        for event in bad.into_iter().chain(rest) {
             if let Some(doc) = told::document(&event.event).filter(|doc| doc.batch == batch)
                 && found.iter().all(|(number, _)| *number != doc.number)
             {
