@@ -19,6 +19,7 @@ pub mod members;
 pub mod network;
 pub mod notes;
 mod peers;
+pub mod probe;
 pub mod records;
 mod refusals;
 mod request;

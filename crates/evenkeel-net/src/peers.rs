@@ -273,7 +273,7 @@ impl Dial {
     }
 }
 
-fn peer_of(connection: &Connection) -> Option<NodeId> {
+pub(crate) fn peer_of(connection: &Connection) -> Option<NodeId> {
     let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
     node_of_certificate(chain.first()?)
 }
@@ -287,10 +287,10 @@ pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 /// TLS alert: none of the protocols offered is known (RFC 7301).
-const NO_APPLICATION_PROTOCOL: u8 = 120;
+pub(crate) const NO_APPLICATION_PROTOCOL: u8 = 120;
 
 /// The TLS alert that ended a handshake, whichever side raised it.
-fn tls_alert(error: &ConnectionError) -> Option<u8> {
+pub(crate) fn tls_alert(error: &ConnectionError) -> Option<u8> {
     let code = match error {
         ConnectionError::TransportError(error) => error.code,
         ConnectionError::ConnectionClosed(close) => close.error_code,

@@ -8,6 +8,7 @@ pub mod calibrate;
 pub mod client;
 pub mod completion;
 pub mod config;
+pub mod doctor;
 pub mod guardian;
 pub mod input;
 pub mod job;
@@ -19,6 +20,7 @@ pub mod secret;
 pub mod sim;
 pub mod store;
 pub mod submit;
+pub mod top;
 pub mod value;
 pub mod words;
 
@@ -58,7 +60,9 @@ pub enum Command {
     Retry(act::RetryArgs),
     Drain(act::DrainArgs),
     Batch(batch::BatchArgs),
+    Top(top::TopArgs),
     Config(config::ConfigArgs),
+    Doctor(Box<doctor::DoctorArgs>),
     Secret(secret::SecretArgs),
     Sim(sim::SimArgs),
     Store(store::StoreArgs),

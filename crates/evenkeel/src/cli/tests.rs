@@ -8,11 +8,13 @@ use super::act::{CancelArgs, DrainArgs, RetryArgs};
 use super::calibrate::CalibrateArgs;
 use super::client::ClientArgs;
 use super::config::ConfigArgs;
+use super::doctor::DoctorArgs;
 use super::guardian::GuardianArgs;
 use super::node::NodeArgs;
 use super::read::{ExplainArgs, NodesArgs, ResultsArgs, StatusArgs};
 use super::run::{Printed, RunArgs};
 use super::submit::SubmitArgs;
+use super::top::TopArgs;
 use crate::input::{Measure, Place, Source};
 use crate::output::progress::Wish;
 
@@ -56,7 +58,9 @@ fn every_command_is_well_formed() {
         command::<CancelArgs>("cancel"),
         command::<RetryArgs>("retry"),
         command::<DrainArgs>("drain"),
+        command::<TopArgs>("top"),
         command::<ConfigArgs>("config"),
+        command::<DoctorArgs>("doctor"),
         command::<GuardianArgs>("__guardian"),
         <super::Cli as clap::CommandFactory>::command(),
     ] {
@@ -215,7 +219,9 @@ fn help_says_what_there_is() {
         ("cancel", command::<CancelArgs>("cancel")),
         ("retry", command::<RetryArgs>("retry")),
         ("drain", command::<DrainArgs>("drain")),
+        ("top", command::<TopArgs>("top")),
         ("config", command::<ConfigArgs>("config")),
+        ("doctor", command::<DoctorArgs>("doctor")),
     ] {
         insta::assert_snapshot!(format!("help_{name}"), help(command));
     }

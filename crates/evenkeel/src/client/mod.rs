@@ -4,6 +4,8 @@
 //! how they are shown.
 
 mod error;
+mod events;
+mod health;
 mod results;
 
 use std::time::Duration;
@@ -16,6 +18,8 @@ use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, Url, redirect}
 use serde::de::DeserializeOwned;
 
 pub use error::ClientError;
+pub use events::EventStream;
+pub use health::Health;
 pub use results::{Received, ResultStream};
 
 use crate::cli::client::ClientArgs;
@@ -140,6 +144,20 @@ impl Client {
             // Of a batch at work nothing may come for hours.
             true => Ok(ResultStream::new(response, (!follow).then_some(ANSWER))),
             false => Err(self.refusal(response).await.about(batch)),
+        }
+    }
+
+    /// Begins to hear what happens: from now on or, if the same node was heard before, after the event with this id.
+    pub async fn events(&self, after: Option<u64>) -> Result<EventStream, ClientError> {
+        let mut request = self.request(Method::GET, &["v1", "events"]);
+        if let Some(after) = after {
+            request = request.header("last-event-id", after);
+        }
+        let answer = tokio::time::timeout(ANSWER, request.send()).await;
+        let response = answer.map_err(|_| self.silent(ANSWER))?.map_err(|error| self.failed(&error))?;
+        match response.status().is_success() {
+            true => Ok(EventStream::new(response)),
+            false => Err(self.refusal(response).await),
         }
     }
 

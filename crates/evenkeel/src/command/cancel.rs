@@ -17,7 +17,7 @@ pub(super) fn cancel(arguments: CancelArgs) -> CommandResult {
     })
 }
 
-fn sentence(status: &BatchStatus) -> String {
+pub(super) fn sentence(status: &BatchStatus) -> String {
     let BatchStatus { id, documents, done, failed, running, .. } = status;
     let count = |number: &u32| HumanCount(u64::from(*number));
     if done + failed == *documents {

@@ -22,7 +22,7 @@ pub(super) fn explain(arguments: ExplainArgs) -> CommandResult {
     })
 }
 
-fn fields(explanation: &Explanation) -> Vec<(&'static str, String)> {
+pub(super) fn fields(explanation: &Explanation) -> Vec<(&'static str, String)> {
     let Explanation { batch, document, length, node, node_name, epoch, failures, crashes, .. } = explanation;
     let node = match node_name {
         Some(name) => format!("{name} ({node})"),

@@ -5,6 +5,7 @@ mod calibrate;
 mod cancel;
 mod completion;
 mod config;
+mod doctor;
 mod drain;
 mod explain;
 mod feed;
@@ -19,6 +20,7 @@ mod sim;
 mod status;
 mod store;
 mod submit;
+mod top;
 
 use evenkeel_node::config::LogFormat;
 use tracing_subscriber::EnvFilter;
@@ -41,7 +43,9 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         Command::Retry(arguments) => retry::retry(arguments),
         Command::Drain(arguments) => drain::drain(arguments),
         Command::Batch(arguments) => batch::batch(arguments),
+        Command::Top(arguments) => top::top(arguments),
         Command::Config(arguments) => config::config(arguments),
+        Command::Doctor(arguments) => doctor::doctor(*arguments),
         Command::Secret(arguments) => secret::secret(arguments),
         Command::Sim(arguments) => sim::sim(arguments),
         Command::Store(arguments) => store::store(arguments),

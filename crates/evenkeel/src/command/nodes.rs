@@ -74,7 +74,7 @@ fn sentence(equilibrium: &Equilibrium) -> String {
 }
 
 /// Four digits, whatever the unit of lengths is.
-fn figure(number: f64) -> String {
+pub(super) fn figure(number: f64) -> String {
     match number.abs() {
         size if size == 0.0 || (0.1..1e6).contains(&size) => {
             let decimals = if size >= 1_000.0 || size == 0.0 {

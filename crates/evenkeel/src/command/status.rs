@@ -87,7 +87,7 @@ fn fields(status: &BatchStatus) -> Vec<(&'static str, String)> {
     fields
 }
 
-fn state(state: BatchState) -> &'static str {
+pub(super) fn state(state: BatchState) -> &'static str {
     match state {
         BatchState::Running => "running",
         BatchState::Finished => "finished",
@@ -95,7 +95,7 @@ fn state(state: BatchState) -> &'static str {
     }
 }
 
-fn command(status: &BatchStatus) -> String {
+pub(super) fn command(status: &BatchStatus) -> String {
     String::from_utf8_lossy(&shell::join(&status.command)).into_owned()
 }
 

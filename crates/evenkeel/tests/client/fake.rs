@@ -54,6 +54,8 @@ pub(crate) struct Memory {
     pub(crate) alone: AtomicBool,
     /// HTTP address of the other node.
     pub(crate) other: Mutex<Option<SocketAddr>>,
+    /// Batches that were cancelled.
+    pub(crate) cancelled: Mutex<Vec<BatchId>>,
     /// Looks at a batch since it was submitted; each ends one document.
     pub(crate) looks: AtomicU64,
 }
@@ -69,6 +71,7 @@ pub(crate) struct Fake {
 pub(crate) struct Served {
     pub(crate) memory: Arc<Memory>,
     pub(crate) address: SocketAddr,
+    pub(crate) events: Arc<EventLog>,
     stop: Option<oneshot::Sender<()>>,
     runtime: Option<Runtime>,
 }
@@ -92,9 +95,14 @@ impl Served {
     }
 
     pub(crate) fn with(behaviour: Behaviour) -> Served {
+        Served::at(SocketAddr::from(([127, 0, 0, 1], 0)), behaviour)
+    }
+
+    /// A node at this address.
+    pub(crate) fn at(address: SocketAddr, behaviour: Behaviour) -> Served {
         let Behaviour { memory, token, room } = behaviour;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap();
         let settings = ApiSettings {
             token: token.then(|| Token::new(TOKEN).unwrap()),
@@ -105,10 +113,11 @@ impl Served {
             max_uploads: 4,
             upload_idle: Duration::from_secs(20),
         };
-        let fake = Arc::new(Fake { memory: Arc::clone(&memory), room, events: EventLog::new(Generation(1)) });
+        let events = EventLog::new(Generation(1));
+        let fake = Arc::new(Fake { memory: Arc::clone(&memory), room, events: Arc::clone(&events) });
         let (stop, stopped) = oneshot::channel();
         runtime.spawn(serve(listener, router(fake, settings), async { drop(stopped.await) }));
-        Served { memory, address, stop: Some(stop), runtime: Some(runtime) }
+        Served { memory, address, events, stop: Some(stop), runtime: Some(runtime) }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -328,7 +337,10 @@ impl Backend for Fake {
         let status = self.memory.known(id)?;
         match status.pending {
             0 => Ok(status),
-            _ => Ok(BatchStatus { state: BatchState::Cancelled, ..status }),
+            _ => {
+                self.memory.cancelled.lock().unwrap().push(id);
+                Ok(BatchStatus { state: BatchState::Cancelled, ..status })
+            }
         }
     }
 

@@ -2,9 +2,12 @@
 
 mod act;
 mod broken;
+mod doctor;
 mod fake;
+mod pty;
 mod read;
 mod submit;
+mod top;
 
 use std::io::Write;
 use std::process::{Child, Command, Output, Stdio};

@@ -39,12 +39,8 @@ pub(super) fn drain(arguments: DrainArgs) -> CommandResult {
 /// Refuses if documents would have nowhere to go. Which node is meant need not be known: if only one node can take
 /// documents, it is the one that must not go.
 fn refuse_to_lose(nodes: &Nodes, asked: &str) -> Result<(), Failure> {
-    let live = |state| matches!(state, NodeState::Live | NodeState::Suspect);
-    let mut takers = nodes.nodes.iter().filter(|node| live(node.state));
-    let (Some(last), None) = (takers.next(), takers.next()) else { return Ok(()) };
-    // Those of nodes that leave or have died come to it as well.
-    let pending: u64 = nodes.nodes.iter().map(|node| node.pending).sum();
-    if pending == 0 || !is_named(last, asked) {
+    let Some((last, pending)) = last_taker(nodes) else { return Ok(()) };
+    if !is_named(last, asked) {
         return Ok(());
     }
     let documents = if pending == 1 { "document has" } else { "documents have" };
@@ -59,6 +55,16 @@ fn refuse_to_lose(nodes: &Nodes, asked: &str) -> Result<(), Failure> {
             last.address
         ),
     ))
+}
+
+/// The only node that can take documents, and how many have not ended: if it goes, they are lost.
+pub(super) fn last_taker(nodes: &Nodes) -> Option<(&NodeStatus, u64)> {
+    let live = |state| matches!(state, NodeState::Live | NodeState::Suspect);
+    let mut takers = nodes.nodes.iter().filter(|node| live(node.state));
+    let (last, None) = (takers.next()?, takers.next()) else { return None };
+    // Those of nodes that leave or have died come to it as well.
+    let pending: u64 = nodes.nodes.iter().map(|node| node.pending).sum();
+    (pending > 0).then_some((last, pending))
 }
 
 /// Whether the API would take this text for this node.
