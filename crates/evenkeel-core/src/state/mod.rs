@@ -7,7 +7,9 @@ mod apply;
 mod digest;
 mod early;
 mod holdings;
+mod listing;
 mod marks;
+mod passages;
 mod segment;
 mod since;
 mod slot;
@@ -20,6 +22,8 @@ pub use apply::{Malformed, Shift};
 use digest::Digest;
 use early::Early;
 use holdings::Holdings;
+pub use passages::Passage;
+use passages::Passages;
 use segment::Segment;
 use slot::NodeTable;
 pub use slot::{NodeIndex, Slot};
@@ -113,6 +117,7 @@ pub struct State {
     digest: Digest,
     /// Over all batches.
     holdings: Holdings,
+    passages: Passages,
 }
 
 impl State {
@@ -127,6 +132,7 @@ impl State {
             early: Early::default(),
             digest: Digest::default(),
             holdings: Holdings::default(),
+            passages: Passages::default(),
         }
     }
 
@@ -210,6 +216,11 @@ impl State {
     /// The nodes that own documents without outcome, with their number.
     pub fn owners(&self) -> impl Iterator<Item = (NodeId, u64)> {
         self.holdings.iter().map(|(node, open)| (self.nodes.id(node), open))
+    }
+
+    /// How many documents have gone from which node to which since this replica began to look.
+    pub fn passages(&self) -> impl Iterator<Item = Passage> {
+        self.passages.iter(&self.nodes)
     }
 
     /// Number of documents without outcome that a node owns.
