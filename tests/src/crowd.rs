@@ -30,6 +30,10 @@ const LEVELLING: f64 = 15.0;
 /// Slots of a node.
 const SLOTS: u32 = 8;
 
+/// Nodes that are not as the others.
+const DEAD: u32 = 13;
+const DRAINING: u32 = 57;
+
 const BATCH: BatchId = BatchId(0x0123_4567_89ab_cdef);
 
 /// The node.
@@ -81,13 +85,13 @@ impl Crowd {
             name: format!("host-{number:03}"),
             generation: Generation(1),
             state: match number {
-                13 => NodeState::Dead,
-                57 => NodeState::Draining,
+                DEAD => NodeState::Dead,
+                DRAINING => NodeState::Draining,
                 _ => NodeState::Live,
             },
             is_self: number == 0,
             pending: pending as u64,
-            running: if number == 13 { 0 } else { (pending as u32).min(SLOTS) },
+            running: if number == DEAD { 0 } else { (pending as u32).min(SLOTS) },
             max_process: SLOTS,
             speed: 1.0 + f64::from(number % 7) / 100.0,
             level: pending / f64::from(SLOTS),
@@ -230,6 +234,7 @@ impl Backend for Crowd {
             let (one, other) = (number % self.nodes, (number * 7 + 3) % self.nodes);
             let unevenness = |number: u32| (f64::from(number) * 2.4).sin();
             let (from, to) = if unevenness(one) > unevenness(other) { (one, other) } else { (other, one) };
+            let to = if [DEAD, DRAINING].contains(&to) { to + 1 } else { to };
             let documents = (self.age() * 3.0 + f64::from(number) * 0.37) as u64;
             Passage { from: id(from), to: id(to), claimed: false, documents }
         };

@@ -57,7 +57,7 @@ function draw(model) {
   const step = width / Math.max(1, nodes.length);
   const roomy = step >= ROOMY;
   const bar = Math.min(132, Math.max(2, step * (roomy ? 0.62 : 0.78)));
-  const floor = HEIGHT - (roomy ? GROUND : 10);
+  const floor = HEIGHT - GROUND;
   const value = (node) => (shown === 'pending' ? node.pending : node.level);
   const bound = shown === 'level' ? model.equilibrium?.certificate : undefined;
   const top = Math.max(1e-9, bound?.bound < 1e300 ? bound.highest : 0, ...nodes.map(value));
@@ -76,7 +76,7 @@ function draw(model) {
     text(group.parts.title, `${node.name}, ${node.state}: ${count(node.pending)} pending, ${node.running} of ${node.max_process} running, level ${measure(node.level)}`);
     set(group.parts.value, { x, y: floor - height - 6 });
     text(group.parts.value, roomy ? (shown === 'pending' ? count(node.pending) : measure(node.level)) : '');
-    set(group.parts.name, { x, y: HEIGHT - 10 });
+    set(group.parts.name, { x, y: HEIGHT - (roomy ? 10 : 16) });
     const sign = node.state === 'live' ? '' : `${signs[node.state]} `;
     text(group.parts.name, roomy ? sign + cut(node.name, step) : node.state === 'dead' ? '×' : '');
   });
