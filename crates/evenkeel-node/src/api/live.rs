@@ -249,3 +249,47 @@ impl Shared {
 fn now() -> Timestamp {
     Timestamp::now()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a reader is told next, if it is told anything: whether it is everything, and the number of batches.
+    fn next(reader: &mut Reader) -> Option<(bool, Option<u64>)> {
+        let frame: Frame = serde_json::from_str(&reader.there()?.json).expect("a frame");
+        Some((frame.full, frame.batches_known))
+    }
+
+    #[test]
+    fn a_reader_is_told_each_change_and_everything_anew_if_it_falls_behind() {
+        let live = Arc::new(Live::default());
+        live.shared().readers = 1;
+        let mut reader = Reader { turn: live.turn.subscribe(), live: Arc::clone(&live), place: None, after: None };
+        assert_eq!(next(&mut reader), None);
+        let mut gathered = Gathered::default();
+        let mut last = None;
+        let mut batches = |number| {
+            let picture = Arc::new(Picture::of_batches(number));
+            let bytes = show(&live, last.as_ref(), &picture, &mut gathered);
+            last = Some(picture);
+            bytes
+        };
+        assert_eq!(batches(7), 0, "the first picture is no change");
+        assert_eq!(next(&mut reader), Some((true, Some(7))));
+        assert_eq!(next(&mut reader), None);
+        assert_eq!(batches(7), 0, "nothing is different");
+        assert_eq!(next(&mut reader), None);
+
+        let few = KEPT as u64;
+        (8..8 + few).for_each(|number| assert!(batches(number) > 0));
+        for number in 8..8 + few {
+            assert_eq!(next(&mut reader), Some((false, Some(number))));
+        }
+        assert_eq!(next(&mut reader), None);
+
+        (100..=100 + few).for_each(|number| assert!(batches(number) > 0));
+        assert_eq!(next(&mut reader), Some((true, Some(100 + few))));
+        assert_eq!(next(&mut reader), None);
+        assert_eq!(live.shared().changes.len(), KEPT);
+    }
+}

@@ -81,6 +81,19 @@ impl Picture {
         (frame != Picture::nothing(self.at)).then_some(frame)
     }
 
+    /// One without nodes, for tests of who is told what.
+    #[cfg(test)]
+    pub(super) fn of_batches(batches_known: u64) -> Picture {
+        Picture {
+            at: Timestamp::UNIX_EPOCH,
+            nodes: BTreeMap::new(),
+            equilibrium: Fields::new(),
+            batches: BTreeMap::new(),
+            batches_known,
+            passages: BTreeMap::new(),
+        }
+    }
+
     /// A frame that tells nothing.
     pub(super) fn nothing(at: Timestamp) -> Frame {
         Frame {
@@ -184,12 +197,9 @@ mod tests {
         let name = |node: &Value| node["id"].as_str().expect("an id").to_owned();
         let id = |number| NodeId([number; 16]);
         Picture {
-            at: Timestamp::UNIX_EPOCH,
             nodes: nodes.iter().map(|node| (name(node), fields(node))).collect(),
-            equilibrium: Fields::new(),
-            batches: BTreeMap::new(),
-            batches_known: 0,
             passages: passages.iter().map(|(from, to, claimed, n)| ((id(*from), id(*to), *claimed), *n)).collect(),
+            ..Picture::of_batches(0)
         }
     }
 
