@@ -56,24 +56,25 @@ impl Cluster {
 
     /// Starts a node that knows of the others what its seed will tell it.
     pub async fn add(&mut self, name: &str, slots: u32, seed: Option<&str>) -> &mut Node {
-        self.add_at("127.0.0.1:0", name, slots, seed).await
+        self.add_at(["127.0.0.1:0"; 2], name, slots, seed).await
     }
 
-    /// Starts a node again that was killed, at the address that it had, and with no seed: what it knows of the others is on
+    /// Starts a node again that was killed, at the addresses that it had, and with no seed: what it knows of the others is on
     /// its disk.
     pub async fn again(&mut self, name: &str, slots: u32) -> &mut Node {
-        let listen = self[name].address().to_owned();
-        self.add_at(&listen, name, slots, None).await
+        let (listen, http) = (self[name].address().to_owned(), self[name].api().base().to_owned());
+        let http = http.strip_prefix("http://").expect("a node serves HTTP");
+        self.add_at([&listen, http], name, slots, None).await
     }
 
-    async fn add_at(&mut self, listen: &str, name: &str, slots: u32, seed: Option<&str>) -> &mut Node {
+    async fn add_at(&mut self, at: [&str; 2], name: &str, slots: u32, seed: Option<&str>) -> &mut Node {
         let (slots, secret) = (slots.to_string(), self.secret_file());
         let secret = secret.to_str().expect("a temporary directory has a plain name");
         let mut arguments = vec!["--max-process", &slots, "--secret-file", secret];
         arguments.extend(seed.into_iter().flat_map(|seed| ["--seed", seed]));
         let settings: Vec<Setting<'_>> =
             self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let node = Node::start_at(listen, name, self.directory.path(), &arguments, &settings).await;
+        let node = Node::start_at(at, name, self.directory.path(), &arguments, &settings).await;
         self.nodes.entry(name.to_owned()).insert_entry(node).into_mut()
     }
 

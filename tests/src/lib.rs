@@ -7,6 +7,7 @@
 mod api;
 mod arithmetic;
 mod cluster;
+mod crowd;
 mod node;
 mod program;
 mod scratch;
@@ -16,6 +17,7 @@ mod wait;
 pub use api::Api;
 pub use arithmetic::Sum;
 pub use cluster::{Cluster, write_secret};
+pub use crowd::Crowd;
 pub use node::{Node, Setting};
 pub use program::{command, path};
 pub use scratch::{Ended, Scratch};

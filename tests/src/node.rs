@@ -37,21 +37,21 @@ impl Node {
     /// # Panics
     /// If it does not say so within reasonable time, or ends.
     pub async fn start(name: &str, directory: &Path, arguments: &[&str], settings: &[Setting<'_>]) -> Node {
-        Node::start_at("127.0.0.1:0", name, directory, arguments, settings).await
+        Node::start_at(["127.0.0.1:0"; 2], name, directory, arguments, settings).await
     }
 
-    /// The same, where peers reach it at this address.
+    /// The same, where peers reach it at the first of these addresses and clients at the second.
     ///
     /// # Panics
     /// As for [`Node::start`].
     pub async fn start_at(
-        listen: &str,
+        at: [&str; 2],
         name: &str,
         directory: &Path,
         arguments: &[&str],
         settings: &[Setting<'_>],
     ) -> Node {
-        let mut starting = Starting::begin(listen, name, directory, arguments, settings);
+        let mut starting = Starting::begin(at, name, directory, arguments, settings);
         let (address, http) = until(&format!("{name} to listen"), BIRTH, async || starting.listens()).await;
         let Starting { name, directory, child } = starting;
         Node { name, directory, child, address, api: Api::new(&http) }
@@ -144,7 +144,13 @@ struct Starting {
 }
 
 impl Starting {
-    fn begin(listen: &str, name: &str, directory: &Path, arguments: &[&str], settings: &[Setting<'_>]) -> Starting {
+    fn begin(
+        [listen, http]: [&str; 2],
+        name: &str,
+        directory: &Path,
+        arguments: &[&str],
+        settings: &[Setting<'_>],
+    ) -> Starting {
         let directory = directory.join(name);
         std::fs::create_dir_all(&directory).expect("a temporary directory can be written");
         let file = |path: PathBuf| File::options().append(true).create(true).open(path).expect("a file can be made");
@@ -152,7 +158,7 @@ impl Starting {
         // A file that is larger than a limit allows ends a process, unless it has said that it does not want that. Then it is
         // an error, as a full disk is: see `Node::limit_files`.
         let mut call = command_of("sh", ["-c", "trap '' XFSZ; exec \"$@\"", "sh"]);
-        call.arg(path()).args(["node", "--listen", listen, "--http", "127.0.0.1:0", "--name", name]);
+        call.arg(path()).args(["node", "--listen", listen, "--http", http, "--name", name]);
         call.arg("--data-dir").arg(directory.join("data")).args(arguments).envs(settings.iter().copied());
         call.stdout(file(output_file(&directory))).stderr(file(log_file(&directory)));
         let child = call.spawn().expect("the program can be started");

@@ -32,6 +32,7 @@ use crate::balance::{RateEstimate, Terms};
 use crate::batch::Batch;
 use crate::bundle::Bundle;
 use crate::change::Clock;
+use crate::docset::DocSet;
 use crate::ids::{Attempt, BatchId, DocId, Epoch, NodeId, OfferId, Origin};
 use crate::load::View;
 use crate::log::{Answer, Log};
@@ -453,6 +454,19 @@ impl Node {
         let own = self.running.iter().filter(|(doc, _)| doc.batch == batch);
         let told = self.state.running_in(batch);
         told + own.filter(|(_, running)| !running.marked).count()
+    }
+
+    /// The same documents, by number.
+    pub fn running_documents(&self, batch: BatchId) -> DocSet {
+        let own = self.running.keys().filter(|doc| doc.batch == batch).map(|doc| doc.number);
+        let mut all = self.state.running_documents(batch);
+        all.0.extend(own.map(|number| number.0));
+        all
+    }
+
+    /// Documents of a batch that rest here after a failure.
+    pub fn resting_documents(&self, batch: BatchId) -> DocSet {
+        self.resting.keys().filter(|doc| doc.batch == batch).map(|doc| doc.number).collect()
     }
 
     /// Time until a document that rests here after a failure is tried again.

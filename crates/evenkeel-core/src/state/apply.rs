@@ -366,6 +366,9 @@ impl State {
         let before = self.nodes.slot(stood);
         let shift = Shift { doc, length: segment.length(place), before: Some(before), after: slot };
         segment.set(place, slot, &self.nodes);
+        if before.outcome().is_none() && before.node != slot.node && before.epoch < slot.epoch {
+            self.passages.count(before.node, slot.node, slot.status == Status::Claimed);
+        }
         self.digest.toggle_entry(doc, &stood);
         self.digest.toggle_entry(doc, &stands);
         match before.outcome() {

@@ -7,7 +7,9 @@ mod apply;
 mod digest;
 mod early;
 mod holdings;
+mod listing;
 mod marks;
+mod passages;
 mod removal;
 mod segment;
 mod since;
@@ -21,6 +23,8 @@ pub use apply::{Malformed, Shift};
 use digest::Digest;
 use early::Early;
 use holdings::Holdings;
+pub use passages::Passage;
+use passages::Passages;
 use segment::Segment;
 use slot::NodeTable;
 pub use slot::{NodeIndex, Slot};
@@ -116,6 +120,7 @@ pub struct State {
     digest: Digest,
     /// Over all batches.
     holdings: Holdings,
+    passages: Passages,
 }
 
 impl State {
@@ -131,6 +136,7 @@ impl State {
             early: Early::default(),
             digest: Digest::default(),
             holdings: Holdings::default(),
+            passages: Passages::default(),
         }
     }
 
@@ -224,6 +230,11 @@ impl State {
     /// The nodes that own documents without outcome, with their number.
     pub fn owners(&self) -> impl Iterator<Item = (NodeId, u64)> {
         self.holdings.iter().map(|(node, open)| (self.nodes.id(node), open))
+    }
+
+    /// How many documents have gone from which node to which since this replica began to look.
+    pub fn passages(&self) -> impl Iterator<Item = Passage> {
+        self.passages.iter(&self.nodes)
     }
 
     /// Number of documents without outcome that a node owns.

@@ -158,6 +158,18 @@ impl Segment {
         self.open
     }
 
+    /// Whether a document may stand so, `None` being without outcome: told without a look at each.
+    pub(super) fn may_have(&self, outcome: Option<Outcome>) -> bool {
+        if outcome.is_none() || self.open == self.documents {
+            return outcome.is_none() && self.open > 0;
+        }
+        match &self.slots {
+            Slots::Same(slot) => slot.outcome() == outcome,
+            Slots::Coded { table, .. } => table.iter().any(|slot| slot.outcome() == outcome),
+            Slots::Since(_) | Slots::Each(_) => true,
+        }
+    }
+
     /// Length of a document; 0 once all documents of the segment have ended, when nobody needs it any more.
     pub(super) fn length(&self, place: usize) -> Length {
         self.lengths.get(place)

@@ -285,3 +285,71 @@ fn a_finished_document_takes_about_a_byte() {
     assert_eq!(state.batches[&BatchId(0)].tally().done, u64::from(DOCUMENTS));
     assert_eq!(state.ended(BatchId(0), Outcome::Done).len(), u64::from(DOCUMENTS));
 }
+
+#[test]
+fn a_passage_is_counted_where_an_owner_changes_and_only_once() {
+    let mut state = State::new(node(0));
+    let docs = |numbers: &[u32]| numbers.iter().copied().map(DocNumber).collect::<DocSet>();
+    // Documents 0 and 3 are given to node 0 at first, and 1 to node 1.
+    let moved = |numbers: &[u32], epoch, owner, claimed| Change::Moved {
+        batch: BatchId(0),
+        docs: docs(numbers),
+        epoch: Epoch(epoch),
+        owner: node(owner),
+        claimed,
+    };
+    let ended = Change::Ended {
+        batch: BatchId(0),
+        docs: docs(&[0, 1, 4]),
+        epoch: Epoch(3),
+        node: node(3),
+        outcome: Outcome::Done,
+    };
+    let given = moved(&[0, 3], 2, 2, false);
+    let claimed = moved(&[3], 3, 1, true);
+    let renewed = moved(&[1], 2, 1, false);
+    for change in [Change::Batch(batch(0)), segment_change(0, 0), given.clone(), given, claimed, renewed, ended] {
+        state.apply(change);
+    }
+    let mut passages: Vec<_> = state
+        .passages()
+        .map(|passage| (passage.from.0[0], passage.to.0[0], passage.claimed, passage.documents))
+        .collect();
+    passages.sort_unstable();
+    assert_eq!(passages, [(0, 2, false, 2), (1, 3, false, 2), (2, 1, true, 1), (2, 3, false, 1)]);
+}
+
+#[test]
+fn a_segment_tells_what_it_may_have_and_never_denies_what_it_has() {
+    let mut state = State::new(node(0));
+    state.apply(Change::Batch(batch(0)));
+    let stands = |state: &State, number: u32| {
+        let some = [None, Some(Outcome::Done), Some(Outcome::Failed), Some(Outcome::Cancelled)];
+        some.map(|outcome| state.may_have(BatchId(0), SegmentNumber(number), outcome))
+    };
+    assert_eq!(stands(&state, 0), [false; 4], "it has not come");
+    state.apply(segment_change(0, 0));
+    state.apply(segment_change(0, 1));
+    assert_eq!(stands(&state, 0), [true, false, false, false]);
+    for (numbers, outcome) in [(0..4_096, Outcome::Done), (17..18, Outcome::Failed), (4_096..5_000, Outcome::Done)] {
+        for number in numbers {
+            let entry = state.entry(DocId { batch: BatchId(0), number: DocNumber(number) }).expect("it is known");
+            let outcome = if number == 17 { Outcome::Failed } else { outcome };
+            state.apply(Change::Ended {
+                batch: BatchId(0),
+                docs: [DocNumber(number)].into_iter().collect(),
+                epoch: entry.epoch,
+                node: entry.node,
+                outcome,
+            });
+        }
+    }
+    assert_eq!(stands(&state, 0), [false, true, true, false]);
+    assert_eq!(stands(&state, 1), [false, true, false, false]);
+    let failed = state
+        .segment_entries(BatchId(0), SegmentNumber(0))
+        .filter(|(_, entry, _)| entry.outcome() == Some(Outcome::Failed));
+    assert_eq!(failed.map(|(number, _, _)| number.0).collect::<Vec<_>>(), [17]);
+    assert_eq!(state.segment_entries(BatchId(0), SegmentNumber(1)).count(), 904);
+    assert_eq!(state.segment_entries(BatchId(0), SegmentNumber(2)).count(), 0);
+}

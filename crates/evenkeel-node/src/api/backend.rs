@@ -4,14 +4,15 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use evenkeel_core::ids::{BatchId, DocId, NodeId};
+use evenkeel_core::ids::{BatchId, DocId, DocNumber, NodeId};
+use evenkeel_core::state::Passage;
 use evenkeel_core::units::Length;
 use evenkeel_net::records::ResultRecord;
 use futures_util::stream::BoxStream;
 
 use super::event_log::EventLog;
 use super::metrics::Snapshot;
-use super::types::{Accepted, BatchStatus, Explanation, NewBatch, Nodes, Problem};
+use super::types::{Accepted, BatchStatus, DocumentState, Documents, Explanation, NewBatch, Nodes, Problem};
 
 /// One document of an upload, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,19 @@ pub struct Wanted {
     pub follow: bool,
     /// Only documents that failed.
     pub failed: bool,
+}
+
+/// Which documents of a batch are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listing {
+    /// Only those that stand so.
+    pub state: Option<DocumentState>,
+    /// Only those that this node owns, or ended.
+    pub node: Option<NodeId>,
+    /// The first that may be among them.
+    pub from: DocNumber,
+    /// Most of them.
+    pub limit: usize,
 }
 
 /// Results of a batch, in the order in which they can be had. After an error nothing follows.
@@ -79,6 +93,15 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Everything known of one document.
     fn explain(&self, doc: DocId) -> impl Future<Output = Result<Explanation, Problem>> + Send;
+
+    /// Some documents of a batch. However many it has, a bounded number of them is looked at.
+    fn documents(&self, id: BatchId, wanted: Listing) -> impl Future<Output = Result<Documents, Problem>> + Send;
+
+    /// What a document was submitted with, from whichever node holds it.
+    fn payload(&self, doc: DocId) -> impl Future<Output = Result<Bytes, Problem>> + Send;
+
+    /// How many documents have gone from which node to which, since this node began to look.
+    fn passages(&self) -> impl Future<Output = Result<Vec<Passage>, Problem>> + Send;
 
     /// Every node known, and the equilibrium.
     fn nodes(&self) -> impl Future<Output = Result<Nodes, Problem>> + Send;

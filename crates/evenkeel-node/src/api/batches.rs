@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use evenkeel_core::ids::{DocId, DocNumber};
+use evenkeel_core::ids::DocId;
 
 use super::answer::{InPath, in_time};
 use super::backend::Backend;
-use super::types::{Accepted, BatchStatus, Batches, ErrorCode, Explanation, Problem, Schema};
+use super::documents::number_of;
+use super::types::{Accepted, BatchStatus, Batches, Explanation, Problem, Schema};
 use super::{Api, naming};
 
 pub(super) async fn list<B: Backend>(State(api): State<Arc<Api<B>>>) -> Result<Json<Batches>, Problem> {
@@ -51,10 +52,7 @@ pub(super) async fn explain<B: Backend>(
     State(api): State<Arc<Api<B>>>,
     InPath((id, number)): InPath<(String, String)>,
 ) -> Result<Json<Explanation>, Problem> {
-    let number = number.parse().map(DocNumber).map_err(|_| {
-        Problem::new(ErrorCode::BadRequest, format!("{number:?} is not the number of a document"))
-            .hint("documents are numbered from 0")
-    })?;
+    let number = number_of(&number)?;
     in_time(async {
         let batch = naming::batch(&*api.backend, &id).await?;
         api.backend.explain(DocId { batch, number }).await

@@ -14,7 +14,7 @@ use super::backend::Backend;
 use super::types::{ErrorCode, Numbered, Problem};
 
 /// Silence after which a comment is sent, so that neither end, nor a proxy between them, holds the stream for dead.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub(super) async fn stream<B: Backend>(
     State(api): State<Arc<Api<B>>>,
@@ -25,7 +25,7 @@ pub(super) async fn stream<B: Backend>(
     Ok(sse::Sse::new(events).keep_alive(sse::KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
-fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get("last-event-id") else {
         return Ok(None);
     };

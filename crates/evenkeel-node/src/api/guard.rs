@@ -13,10 +13,10 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Api;
 use super::backend::Backend;
 use super::token::Token;
 use super::types::{ErrorCode, Problem};
+use super::{Api, page};
 
 /// Probes carry no token.
 const OPEN: [&str; 2] = ["/livez", "/readyz"];
@@ -26,6 +26,7 @@ pub(super) async fn check<B: Backend>(State(api): State<Arc<Api<B>>>, request: R
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let allowed = match &api.settings.token {
         _ if OPEN.contains(&path.as_str()) => Ok(()),
+        Some(_) if page::is_open(&path) => Ok(()),
         Some(token) => check_token(request.headers(), token),
         None => check_browser(request.headers()),
     };
@@ -34,7 +35,7 @@ pub(super) async fn check<B: Backend>(State(api): State<Arc<Api<B>>>, request: R
         Err(problem) => problem.into_response(),
     };
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     tracing::debug!(%method, path, status = response.status().as_u16(), elapsed = ?begun.elapsed(), "http");
     response

@@ -7,15 +7,18 @@ mod answer;
 mod backend;
 mod batches;
 mod document;
+mod documents;
 mod event_log;
 mod events;
 mod guard;
 mod header;
 mod lines;
+mod live;
 mod metrics;
 mod monitoring;
 mod naming;
 mod nodes;
+mod page;
 mod results;
 mod serve;
 #[cfg(test)]
@@ -33,7 +36,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::Config;
 
-pub use backend::{Backend, Document, Results, Upload, Wanted};
+pub use backend::{Backend, Document, Listing, Results, Upload, Wanted};
 pub use event_log::EventLog;
 pub use header::{MAX_COMMAND, command_bytes};
 pub use metrics::{Histogram, Snapshot};
@@ -80,20 +83,25 @@ struct Api<B> {
     settings: ApiSettings,
     /// One permit for each upload under way.
     uploads: Semaphore,
+    /// What all who watch are told.
+    live: Arc<live::Live>,
 }
 
 /// Every route with its methods. `openapi.json` describes the same ones; a test compares the two.
-fn routes<B: Backend>() -> [(&'static str, MethodRouter<Arc<Api<B>>>); 13] {
+fn routes<B: Backend>() -> [(&'static str, MethodRouter<Arc<Api<B>>>); 16] {
     [
         ("/v1/batches", get(batches::list).post(upload::create)),
         ("/v1/batches/{id}", get(batches::show).merge(delete(batches::cancel))),
         ("/v1/batches/{id}/results", get(results::stream)),
         ("/v1/batches/{id}/retry", post(batches::retry)),
         ("/v1/batches/{id}/remove", post(batches::remove)),
+        ("/v1/batches/{id}/documents", get(documents::list)),
         ("/v1/batches/{id}/documents/{number}", get(batches::explain)),
+        ("/v1/batches/{id}/documents/{number}/payload", get(documents::payload)),
         ("/v1/nodes", get(nodes::list)),
         ("/v1/nodes/{id}/drain", post(nodes::drain)),
         ("/v1/events", get(events::stream)),
+        ("/v1/live", get(live::stream)),
         ("/v1/openapi.json", get(monitoring::openapi)),
         ("/metrics", get(monitoring::metrics)),
         ("/livez", get(monitoring::livez)),
@@ -104,9 +112,10 @@ fn routes<B: Backend>() -> [(&'static str, MethodRouter<Arc<Api<B>>>); 13] {
 /// The API of one node, to be given to [`serve()`].
 pub fn router<B: Backend>(backend: Arc<B>, settings: ApiSettings) -> Router {
     let uploads = Semaphore::new(settings.max_uploads);
-    let api = Arc::new(Api { backend, settings, uploads });
+    let api = Arc::new(Api { backend, settings, uploads, live: Arc::default() });
     routes()
         .into_iter()
+        .chain(page::routes())
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .fallback(answer::unknown_route)
         .method_not_allowed_fallback(answer::wrong_method)

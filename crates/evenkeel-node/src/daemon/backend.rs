@@ -9,13 +9,16 @@ use evenkeel_core::Input;
 use evenkeel_core::batch::BatchOptions;
 use evenkeel_core::change::Outcome;
 use evenkeel_core::ids::{BatchId, DocId, DocNumber, NodeId, Origin};
+use evenkeel_core::state::Passage;
 use evenkeel_core::units::Length;
 use evenkeel_net::records::SegmentId;
 
 use super::upload::Submission;
-use super::{Daemon, Inner, gather, repair, starter, status};
-use crate::api::types::{Accepted, BatchStatus, ErrorCode, Explanation, NewBatch, Nodes, Problem, ResultLine};
-use crate::api::{Backend, Document, EventLog, Results, Snapshot, Upload, Wanted};
+use super::{Daemon, Inner, gather, listing, repair, starter, status};
+use crate::api::types::{
+    Accepted, BatchStatus, Documents, ErrorCode, Explanation, NewBatch, Nodes, Problem, ResultLine,
+};
+use crate::api::{Backend, Document, EventLog, Listing, Results, Snapshot, Upload, Wanted};
 use crate::config::COPIES;
 use crate::process::Template;
 
@@ -206,6 +209,25 @@ impl Backend for Daemon {
             explanation.failures = evenkeel_core::ids::Attempt(result.attempt.0.saturating_sub(1) + failed);
         }
         Ok(explanation)
+    }
+
+    async fn documents(&self, id: BatchId, wanted: Listing) -> Result<Documents, Problem> {
+        self.inner.status(id).await?;
+        listing::page(&self.inner, id, wanted).await
+    }
+
+    async fn payload(&self, doc: DocId) -> Result<Bytes, Problem> {
+        let documents = self.inner.status(doc.batch).await?.documents;
+        if doc.number.0 >= documents {
+            return Err(Problem::no_such_document(doc, documents));
+        }
+        let segment = SegmentId { batch: doc.batch, segment: doc.number.segment() };
+        let found = self.inner.payloads(segment, &[doc.number]).await?;
+        Ok(found.into_iter().next().expect("as many payloads as were asked for"))
+    }
+
+    async fn passages(&self) -> Result<Vec<Passage>, Problem> {
+        self.inner.ask(|node| node.state().passages().collect()).await
     }
 
     async fn nodes(&self) -> Result<Nodes, Problem> {

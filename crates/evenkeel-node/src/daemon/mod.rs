@@ -7,6 +7,7 @@ mod disk;
 mod engine;
 mod gather;
 mod home;
+mod listing;
 mod news;
 mod notes;
 mod repair;

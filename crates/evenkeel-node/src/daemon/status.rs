@@ -129,6 +129,15 @@ fn finite(value: f64) -> f64 {
     if value.is_finite() { value } else { f64::MAX }
 }
 
+/// How a document stands that has ended.
+pub(super) fn ended(outcome: Outcome) -> DocumentState {
+    match outcome {
+        Outcome::Done => DocumentState::Done,
+        Outcome::Failed => DocumentState::Failed,
+        Outcome::Cancelled => DocumentState::Cancelled,
+    }
+}
+
 /// Everything that the core knows of one document; `None` if it knows nothing.
 pub(super) fn explanation(node: &Node, doc: DocId) -> Option<Explanation> {
     let state = node.state();
@@ -138,9 +147,7 @@ pub(super) fn explanation(node: &Node, doc: DocId) -> Option<Explanation> {
     let own = entry.node == node.me().node;
     let rests = own.then(|| node.rests_for(doc)).flatten();
     let standing = match entry.status {
-        Status::Ended(Outcome::Done) => DocumentState::Done,
-        Status::Ended(Outcome::Failed) => DocumentState::Failed,
-        Status::Ended(Outcome::Cancelled) => DocumentState::Cancelled,
+        Status::Ended(outcome) => ended(outcome),
         Status::Given | Status::Claimed if rests.is_some() => DocumentState::BackingOff,
         Status::Given | Status::Claimed if running_at.is_some() || (own && node.attempt(doc).is_some()) => {
             DocumentState::Running

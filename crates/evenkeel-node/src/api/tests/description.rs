@@ -11,10 +11,10 @@ use serde_json::Value;
 use super::Served;
 use super::fake::{Fake, OTHER, record};
 use crate::api::types::{
-    Accepted, Batches, DocumentLine, Draining, ErrorCode, Event, Explanation, NewBatch, NodeState, Nodes, Numbered,
-    Problem, ResultLine, Schema,
+    Accepted, Batches, DocumentLine, DocumentState, Draining, ErrorCode, Event, Explanation, Frame, Moved, NewBatch,
+    NodeState, Nodes, Numbered, Problem, Ran, ResultLine, Schema,
 };
-use crate::api::{Backend, monitoring, routes};
+use crate::api::{Backend, Listing, monitoring, routes};
 
 fn description() -> Value {
     serde_json::from_str(monitoring::OPENAPI).expect("JSON")
@@ -114,6 +114,28 @@ async fn schemas_are_those_of_the_types() {
     let doc = evenkeel_core::ids::DocId { batch: OTHER, number: DocNumber(0) };
     let explanation: Explanation = fake.explain(doc).await.expect("an explanation");
     conforms("Explanation", &explanation);
+    let wanted = Listing { state: None, node: None, from: DocNumber(0), limit: 5 };
+    conforms("Documents", &fake.documents(OTHER, wanted).await.expect("documents"));
+    let (from, to) = (NodeId([1; 16]), NodeId([2; 16]));
+    let event = Event::BatchCancelled { batch: OTHER };
+    let at = "2026-01-02T03:04:05Z".parse().expect("a time");
+    let frame = Frame {
+        schema: Schema,
+        at,
+        full: true,
+        nodes: vec![Default::default()],
+        nodes_gone: vec![String::new()],
+        equilibrium: Some(Default::default()),
+        batches: vec![Default::default()],
+        batches_gone: vec![String::new()],
+        batches_known: Some(1),
+        moved: vec![Moved { from, to, claimed: true, documents: 1 }],
+        ran: Ran { started: 1, ..Ran::default() },
+        events: vec![Numbered { schema: Schema, id: 7, at, event }],
+        untold: 1,
+        missed: true,
+    };
+    conforms("Frame", &frame);
     let nodes: Nodes = fake.nodes().await.expect("nodes");
     conforms("Nodes", &nodes);
     conforms("Draining", &Draining { schema: Schema, node: NodeId([1; 16]), name: "x".to_owned() });
@@ -148,6 +170,11 @@ fn errors_and_events_are_all_described() {
     let states = NodeState::ALL.map(|state| named(serde_json::to_value(state).expect("JSON"))).into();
     assert_eq!(described("NodeStatus", "state"), states);
     assert_eq!(NodeState::ALL.map(|state| state.as_str().to_owned()).into_iter().collect::<BTreeSet<_>>(), states);
+
+    let states = DocumentState::ALL.map(|state| named(serde_json::to_value(state).expect("JSON"))).into();
+    assert_eq!(described("Explanation", "state"), states);
+    assert_eq!(described("DocumentStatus", "state"), states);
+    assert_eq!(DocumentState::ALL.map(|state| state.to_string()).into_iter().collect::<BTreeSet<_>>(), states);
 
     let (batch, node, document) = (BatchId(1), NodeId([1; 16]), DocNumber(1));
     let attempt = evenkeel_core::ids::Attempt(1);

@@ -9,16 +9,17 @@ use bytes::Bytes;
 use evenkeel_core::batch::BatchOptions;
 use evenkeel_core::change::Outcome;
 use evenkeel_core::ids::{Attempt, BatchId, DocId, DocNumber, Epoch, Generation, NodeId};
+use evenkeel_core::state::Passage;
 use evenkeel_core::units::Length;
 use evenkeel_net::records::{Captured, Exit, ResultRecord};
 use futures_util::StreamExt;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::api::types::{
-    Accepted, BatchState, BatchStatus, Certificate, DocumentState, Equilibrium, ErrorCode, Event, Explanation,
-    NewBatch, NodeState, NodeStatus, Nodes, Problem, ResultLine, Schema,
+    Accepted, BatchState, BatchStatus, Certificate, DocumentState, DocumentStatus, Documents, Equilibrium, ErrorCode,
+    Event, Explanation, NewBatch, NodeState, NodeStatus, Nodes, Problem, ResultLine, Schema,
 };
-use crate::api::{Backend, Document, EventLog, Results, Snapshot, Upload, Wanted};
+use crate::api::{Backend, Document, EventLog, Listing, Results, Snapshot, Upload, Wanted};
 
 /// Batches that the fake has from the start: two share the beginning of their ids.
 pub(super) const OLD: BatchId = BatchId(0x1234_5678_9abc_def0);
@@ -33,6 +34,9 @@ pub(super) struct Fake {
     events: Arc<EventLog>,
     pub(super) not_ready: AtomicBool,
     pub(super) drained: Mutex<Vec<NodeId>>,
+    pub(super) passages: Mutex<Vec<Passage>>,
+    /// How often somebody has asked for the nodes.
+    pub(super) looks: AtomicUsize,
     pub(super) followers: Mutex<Vec<Following>>,
 }
 
@@ -68,6 +72,8 @@ impl Default for Fake {
             events: EventLog::keeping(Generation(1), 8),
             not_ready: AtomicBool::new(false),
             drained: Mutex::default(),
+            passages: Mutex::default(),
+            looks: AtomicUsize::new(0),
             followers: Mutex::default(),
         }
     }
@@ -277,7 +283,40 @@ impl Backend for Fake {
         })
     }
 
+    /// Every third document has failed, and the others are done.
+    async fn documents(&self, id: BatchId, wanted: Listing) -> Result<Documents, Problem> {
+        let documents = self.known(id)?.documents;
+        let row = |number: u32| DocumentStatus {
+            document: DocNumber(number),
+            state: if number % 3 == 2 { DocumentState::Failed } else { DocumentState::Done },
+            node: NodeId([0x11; 16]),
+            length: Length(17),
+            epoch: Epoch(3),
+            failures: Attempt(0),
+        };
+        let fits = |row: &DocumentStatus| {
+            wanted.state.is_none_or(|state| state == row.state) && wanted.node.is_none_or(|node| node == row.node)
+        };
+        let mut rows: Vec<_> = (wanted.from.0..documents).map(row).filter(fits).take(wanted.limit + 1).collect();
+        let next = rows.get(wanted.limit).map(|row| row.document);
+        rows.truncate(wanted.limit);
+        Ok(Documents { schema: Schema, batch: id, documents: rows, next })
+    }
+
+    async fn payload(&self, doc: DocId) -> Result<Bytes, Problem> {
+        let documents = self.known(doc.batch)?.documents;
+        match doc.number.0 {
+            number if number < documents => Ok(Bytes::from_static(b"<b>\xff")),
+            _ => Err(Problem::no_such_document(doc, documents)),
+        }
+    }
+
+    async fn passages(&self) -> Result<Vec<Passage>, Problem> {
+        Ok(self.passages.lock().expect("a lock").clone())
+    }
+
     async fn nodes(&self) -> Result<Nodes, Problem> {
+        self.looks.fetch_add(1, SeqCst);
         let nodes = vec![
             node(0x11, "here", NodeState::Live),
             node(0x22, "there", NodeState::Live),

@@ -3,6 +3,8 @@
 mod access;
 mod description;
 mod fake;
+mod live;
+mod page;
 mod reading;
 mod streams;
 mod uploads;

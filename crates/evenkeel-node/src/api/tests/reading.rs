@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use super::fake::{OLD, OTHER, TWIN};
 use super::{Served, json, refused};
 use crate::api::types::{
-    Accepted, BatchState, BatchStatus, Batches, Draining, ErrorCode, Explanation, NodeState, Nodes,
+    Accepted, BatchState, BatchStatus, Batches, Documents, Draining, ErrorCode, Explanation, NodeState, Nodes,
 };
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn probes_and_metrics() {
 #[tokio::test]
 async fn what_does_not_exist_is_a_problem_too() {
     let served = Served::new().await;
-    for path in ["/", "/v1", "/v1/batch", "/v1/batches/", "/v2/nodes", "/metrics/x"] {
+    for path in ["/page", "/page/x.js", "/v1", "/v1/batch", "/v1/batches/", "/v2/nodes", "/metrics/x"] {
         refused(served.get(path).await, ErrorCode::NotFound, &format!("there is nothing at {path}")).await;
     }
     let response = served.send(Method::PUT, "/v1/batches").await;
@@ -133,4 +133,45 @@ async fn what_does_not_exist_is_a_problem_too() {
     refused(response, ErrorCode::MethodNotAllowed, "/v1/batches does not take PUT").await;
     let response = served.send(Method::OPTIONS, "/v1/nodes").await;
     refused(response, ErrorCode::MethodNotAllowed, "does not take OPTIONS").await;
+}
+
+#[tokio::test]
+async fn documents_are_listed_page_by_page() {
+    let served = Served::new().await;
+    let list =
+        async |query: &str| -> Documents { served.get_json(&format!("/v1/batches/{OTHER}/documents{query}")).await };
+    let numbers = |page: &Documents| page.documents.iter().map(|row| row.document.0).collect::<Vec<_>>();
+    let first = list("?limit=4").await;
+    assert_eq!((numbers(&first), first.next.map(|next| next.0)), (vec![0, 1, 2, 3], Some(4)));
+    let last = list("?limit=4&from=8").await;
+    assert_eq!((numbers(&last), last.next, last.batch), (vec![8, 9], None, OTHER));
+    assert_eq!(numbers(&list("?state=failed").await), [2, 5, 8]);
+    assert_eq!(numbers(&list("?state=failed&node=here&from=3").await), [5, 8]);
+    assert_eq!(numbers(&list("?node=44").await), [] as [u32; 0]);
+    assert_eq!(list("").await.documents.len(), 10);
+}
+
+#[tokio::test]
+async fn a_bad_question_for_documents_is_refused() {
+    let served = Served::new().await;
+    let ask = async |query: &str| served.get(&format!("/v1/batches/{OTHER}/documents?{query}")).await;
+    refused(ask("state=lost").await, ErrorCode::BadRequest, "there are waiting, backing_off, running").await;
+    refused(ask("limit=0").await, ErrorCode::BadRequest, "a page has 1 to 1000 documents").await;
+    refused(ask("limit=1001").await, ErrorCode::BadRequest, "limit is 1001").await;
+    refused(ask("from=-1").await, ErrorCode::BadRequest, "from").await;
+    refused(ask("after=1").await, ErrorCode::BadRequest, "unknown field `after`").await;
+    refused(ask("node=nobody").await, ErrorCode::NotFound, "there is no node \"nobody\"").await;
+    refused(served.get("/v1/batches/00/documents").await, ErrorCode::NotFound, "there is no batch").await;
+}
+
+#[tokio::test]
+async fn a_payload_is_bytes_to_be_saved() {
+    let served = Served::new().await;
+    let fetch = async |number: &str| served.get(&format!("/v1/batches/{OTHER}/documents/{number}/payload")).await;
+    let response = fetch("3").await;
+    assert_eq!(response.headers()["content-type"], "application/octet-stream");
+    assert_eq!(response.headers()["content-disposition"], "attachment");
+    assert_eq!(response.bytes().await.expect("bytes").as_ref(), b"<b>\xff");
+    refused(fetch("10").await, ErrorCode::NotFound, "has 10, numbered from 0").await;
+    refused(fetch("x").await, ErrorCode::BadRequest, "is not the number of a document").await;
 }

@@ -4,8 +4,10 @@
 //! unknown fields, so that a misspelt option is an error; answers may grow fields, so readers must ignore unknown ones.
 
 mod batch;
+mod document;
 mod event;
 mod explanation;
+mod live;
 mod node;
 mod problem;
 mod result;
@@ -17,8 +19,10 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use batch::{BatchState, BatchStatus, Batches};
+pub use document::{DocumentStatus, Documents};
 pub use event::{Event, Numbered};
 pub use explanation::{DocumentState, Explanation};
+pub use live::{Fields, Frame, Moved, Ran};
 pub use node::{Certificate, Draining, Equilibrium, NodeState, NodeStatus, Nodes};
 pub use problem::{ErrorCode, Problem};
 pub use result::{ResultLine, ResultsLine};
