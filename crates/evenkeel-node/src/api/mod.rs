@@ -12,7 +12,7 @@ mod events;
 mod guard;
 mod header;
 mod lines;
-mod metrics;
+pub mod metrics;
 mod monitoring;
 mod naming;
 mod nodes;
@@ -32,11 +32,12 @@ use axum::routing::{MethodRouter, delete, get, post};
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
+use metrics::Requests;
 
 pub use backend::{Backend, Document, Results, Upload, Wanted};
 pub use event_log::EventLog;
 pub use header::{MAX_COMMAND, command_bytes};
-pub use metrics::{Histogram, Snapshot};
+pub use metrics::Snapshot;
 pub use serve::serve;
 pub use token::{Token, TokenError};
 
@@ -80,6 +81,7 @@ struct Api<B> {
     settings: ApiSettings,
     /// One permit for each upload under way.
     uploads: Semaphore,
+    requests: Requests,
 }
 
 /// Every route with its methods. `openapi.json` describes the same ones; a test compares the two.
@@ -103,7 +105,7 @@ fn routes<B: Backend>() -> [(&'static str, MethodRouter<Arc<Api<B>>>); 12] {
 /// The API of one node, to be given to [`serve()`].
 pub fn router<B: Backend>(backend: Arc<B>, settings: ApiSettings) -> Router {
     let uploads = Semaphore::new(settings.max_uploads);
-    let api = Arc::new(Api { backend, settings, uploads });
+    let api = Arc::new(Api { backend, settings, uploads, requests: Requests::default() });
     routes()
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods))

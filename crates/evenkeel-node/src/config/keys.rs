@@ -66,6 +66,9 @@ pub(super) const KEYS: &[Key] = &[
     key!(documents.copies, |value| value.integer(1..=16)),
     key!(store.sync, |value| value.choice(&[("always", true), ("never", false)])),
     key!(store.gather, |value| value.duration(Duration::ZERO..=SECOND)),
+    key!(health.stall, |value| value.duration(MILLISECOND * 100..=HOUR)),
+    key!(health.idle, |value| value.duration(MILLISECOND * 100..=HOUR * 24)),
+    key!(autoscale.target_drain, |value| value.duration(SECOND..=HOUR * 24 * 7)),
     key!(log.level, log_level),
     key!(log.format, |value| value.choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)])),
 ];

@@ -44,6 +44,10 @@ pub struct Config {
     pub documents: Documents,
     /// The disk.
     pub store: Store,
+    /// When a node is held to stand still.
+    pub health: Health,
+    /// How many nodes there should be.
+    pub autoscale: Autoscale,
     /// Logs.
     pub log: Log,
 }
@@ -148,6 +152,22 @@ pub struct Store {
     pub gather: Duration,
 }
 
+/// When a node is held to stand still.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Health {
+    /// Time for which the loop, gossip or the disk may stand still.
+    pub stall: Duration,
+    /// Time for which nothing may be started though documents wait and slots are free.
+    pub idle: Duration,
+}
+
+/// How many nodes there should be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Autoscale {
+    /// Time within which the cluster should have done what it has.
+    pub target_drain: Duration,
+}
+
 /// Form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -230,6 +250,18 @@ impl Default for Documents {
 impl Default for Store {
     fn default() -> Self {
         Store { sync: true, gather: Duration::ZERO }
+    }
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Health { stall: Duration::from_secs(30), idle: Duration::from_secs(60) }
+    }
+}
+
+impl Default for Autoscale {
+    fn default() -> Self {
+        Autoscale { target_drain: Duration::from_secs(600) }
     }
 }
 

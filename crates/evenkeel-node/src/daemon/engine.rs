@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::copies::Copies;
 use super::news::News;
 use super::notes::Notes;
+use super::pulse::{BEAT, Doing, Ends};
 use super::starter::Starter;
 use super::surroundings::Surroundings;
 use crate::process::Ended;
@@ -90,8 +91,6 @@ pub(super) struct Signals {
     pub(super) changed: watch::Sender<u64>,
     /// Set once the core has given everything away: documents left behind.
     pub(super) leave: watch::Sender<Option<u64>>,
-    /// How late the loop was at its last turn.
-    pub(super) lag: watch::Sender<Duration>,
     /// Results of documents whose outcome this node has written, as they are.
     pub(super) outcomes: Option<mpsc::UnboundedSender<ResultRecord>>,
 }
@@ -117,6 +116,7 @@ pub(super) struct Engine {
     pub(super) surroundings: Arc<dyn Surroundings>,
     pub(super) ended: BTreeMap<(DocId, Epoch), Ended>,
     pub(super) awaiting: BTreeMap<BatchId, oneshot::Sender<usize>>,
+    pub(super) pulse: Ends,
 }
 
 impl Engine {
@@ -127,28 +127,45 @@ impl Engine {
         let first = self.found.take().unwrap_or(Input::Wake);
         self.step(first, &mut out);
         loop {
+            self.pulse.0.turned(&self.node);
             let deadline = self.node.deadline().map(|at| self.born + Duration::from_micros(at.0));
             let due = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            // A loop that is well turns now and then also when it has nothing to do.
+            let beat = Instant::now() + BEAT;
+            let begun;
             tokio::select! {
                 received = self.orders.recv_many(&mut turn, TURN) => {
                     if received == 0 {
                         return;
                     }
+                    begun = Instant::now();
                 }
-                () = tokio::time::sleep_until(due) => {
-                    self.signals.lag.send_replace(due.elapsed());
+                () = tokio::time::sleep_until(due.min(beat)) => {
+                    begun = Instant::now();
+                    if begun < due {
+                        continue;
+                    }
+                    self.pulse.0.timer(begun - due);
+                    self.pulse.0.does(Doing::Timers);
                     self.step(Input::Wake, &mut out);
                 }
                 Ok(()) = self.members.changed() => {
+                    begun = Instant::now();
+                    self.pulse.0.does(Doing::Membership);
                     let members = self.members.borrow_and_update().clone();
+                    if !members.live.is_empty() {
+                        self.pulse.0.meets();
+                    }
                     self.news.see(&members);
                     self.step(Input::View(members.view()), &mut out);
                 }
             }
             for order in turn.drain(..) {
+                self.pulse.0.does(Doing::of(&order));
                 self.handle(order, &mut out);
             }
             self.signals.changed.send_modify(|version| *version += 1);
+            self.news.turned(begun.elapsed());
         }
     }
 

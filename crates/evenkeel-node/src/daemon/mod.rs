@@ -5,10 +5,13 @@ mod backend;
 mod copies;
 mod disk;
 mod engine;
+mod figures;
 mod gather;
+mod health;
 mod home;
 mod news;
 mod notes;
+mod pulse;
 mod repair;
 mod service;
 mod starter;
@@ -17,6 +20,7 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod watchdog;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -41,6 +45,7 @@ use tokio::time::Instant;
 pub use home::user_of;
 pub use surroundings::{OnEnd, Surroundings, ThisMachine};
 pub use upload::Submission;
+pub use watchdog::Watchdog;
 
 use crate::api::types::{ErrorCode, Problem};
 use crate::api::{ApiSettings, EventLog, Token};
@@ -50,9 +55,11 @@ use crate::store::{Store, StoreOptions};
 use copies::Copies;
 use disk::Disk;
 use engine::{Engine, Orders, Signals};
+use health::Limits;
 use home::Home;
 use news::{Figures, News};
 use notes::Notes;
+use pulse::{Ends, Pulse};
 use repair::{Occasion, Plan};
 use service::Peers;
 use starter::Starter;
@@ -103,7 +110,9 @@ pub struct Inner {
     figures: Arc<Mutex<Figures>>,
     changed: watch::Receiver<u64>,
     leave: watch::Receiver<Option<u64>>,
-    lag: watch::Receiver<Duration>,
+    pulse: Arc<Pulse>,
+    limits: Limits,
+    target_drain: Duration,
     copies: usize,
     batch_defaults: BatchOptions,
     capture_max: u64,
@@ -125,10 +134,7 @@ impl Inner {
 
     /// Refuses what a node that leaves, or whose disk fails, does not take.
     async fn takes(&self) -> Result<(), Problem> {
-        if let Some(trouble) = self.store.health().trouble() {
-            return Err(Problem::new(ErrorCode::Unavailable, format!("cannot write to the data directory: {trouble}"))
-                .hint("submit to another node, make room, or look at the disk"));
-        }
+        self.disk()?;
         if self.ask(Node::is_draining).await? {
             return Err(Problem::new(ErrorCode::Unavailable, "this node is draining").hint("ask another node"));
         }
@@ -218,6 +224,7 @@ impl Daemon {
         if keep_identity {
             net.seeds.extend(acquaintances::remembered(&data_dir));
         }
+        let limits = Limits::new(&config, !net.seeds.is_empty());
         net.http = http_address.map(|address| address.to_string());
         net.gossip_interval = config.gossip.interval;
         net.detection = config.gossip.detection;
@@ -256,7 +263,8 @@ impl Daemon {
         });
         let (changed_sender, changed) = watch::channel(0);
         let (leave_sender, leave) = watch::channel(None);
-        let (lag_sender, lag) = watch::channel(Duration::ZERO);
+        let pulse = Arc::new(Pulse::new());
+        pulse.has_slots(config.node.max_process);
         let copies = config.documents.copies.max(1) as usize;
         let engine = Engine {
             starter: Starter::new(executor.clone(), network.clone(), store.payloads.clone(), orders.clone()),
@@ -279,10 +287,11 @@ impl Daemon {
             members: network.members(),
             network: network.clone(),
             news: News::new(events.clone(), figures.clone()),
-            signals: Signals { changed: changed_sender, leave: leave_sender, lag: lag_sender, outcomes },
+            signals: Signals { changed: changed_sender, leave: leave_sender, outcomes },
             surroundings: surroundings.clone(),
             ended: BTreeMap::new(),
             awaiting: BTreeMap::new(),
+            pulse: Ends(pulse.clone()),
         };
         let plan = engine.copies.plan();
         let engine = tokio::spawn(engine.run());
@@ -304,7 +313,9 @@ impl Daemon {
             figures,
             changed,
             leave,
-            lag,
+            pulse,
+            limits,
+            target_drain: config.autoscale.target_drain,
             copies,
             batch_defaults: BatchOptions { capture_bytes: config.processes.capture, ..BatchOptions::default() },
             capture_max: config.processes.capture_max,
