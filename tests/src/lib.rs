@@ -7,6 +7,7 @@
 mod api;
 mod arithmetic;
 mod cluster;
+pub mod dashboard;
 mod node;
 mod program;
 mod scratch;
