@@ -12,3 +12,4 @@ pub mod process;
 mod seldom;
 pub mod service_manager;
 pub mod store;
+mod telemetry;

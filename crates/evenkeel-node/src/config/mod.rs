@@ -48,6 +48,8 @@ pub struct Config {
     pub health: Health,
     /// How many nodes there should be.
     pub autoscale: Autoscale,
+    /// Traces.
+    pub telemetry: Telemetry,
     /// Logs.
     pub log: Log,
 }
@@ -168,6 +170,15 @@ pub struct Autoscale {
     pub target_drain: Duration,
 }
 
+/// Traces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Telemetry {
+    /// URL of the collector that takes them by OTLP over HTTP; `None`: there are none.
+    pub otlp: Option<String>,
+    /// Of how many documents and batches, as a fraction.
+    pub sample: f64,
+}
+
 /// Form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -262,6 +273,12 @@ impl Default for Health {
 impl Default for Autoscale {
     fn default() -> Self {
         Autoscale { target_drain: Duration::from_secs(600) }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Telemetry { otlp: None, sample: 1.0 }
     }
 }
 

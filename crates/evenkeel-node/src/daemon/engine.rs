@@ -24,6 +24,7 @@ use super::notes::Notes;
 use super::pulse::{BEAT, Doing, Ends};
 use super::starter::Starter;
 use super::surroundings::Surroundings;
+use super::traces::Traces;
 use crate::process::Ended;
 
 /// Orders handled before effects are looked after and timers are looked at.
@@ -117,6 +118,7 @@ pub(super) struct Engine {
     pub(super) ended: BTreeMap<(DocId, Epoch), Ended>,
     pub(super) awaiting: BTreeMap<BatchId, oneshot::Sender<usize>>,
     pub(super) pulse: Ends,
+    pub(super) traces: Option<Traces>,
 }
 
 impl Engine {
@@ -216,6 +218,9 @@ impl Engine {
     fn step(&mut self, input: Input, out: &mut Outbox) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
+            if let Some(traces) = &mut self.traces {
+                traces.hear(&input);
+            }
             let now = self.now();
             self.node.step(now, input, out);
             self.gate.take(out, &mut self.journal);
@@ -253,6 +258,9 @@ impl Engine {
     }
 
     fn perform(&mut self, effect: Effect) -> Option<Input> {
+        if let Some(traces) = &mut self.traces {
+            traces.see(&effect);
+        }
         match effect {
             Effect::Send { to, message } => self.network.send(to, &message),
             Effect::Publish(load) => self.network.publish(load),

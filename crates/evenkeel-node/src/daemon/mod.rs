@@ -19,6 +19,7 @@ mod status;
 mod surroundings;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod upload;
 mod watchdog;
 
@@ -26,7 +27,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -52,6 +53,7 @@ use crate::api::{ApiSettings, EventLog, Token};
 use crate::config::Config;
 use crate::process::{self, Execute};
 use crate::store::{Store, StoreOptions};
+use crate::telemetry::Telemetry;
 use copies::Copies;
 use disk::Disk;
 use engine::{Engine, Orders, Signals};
@@ -64,6 +66,7 @@ use repair::{Occasion, Plan};
 use service::Peers;
 use starter::Starter;
 use status::Oneself;
+use traces::Traces;
 
 /// Time that processes have to end when the node stops at once.
 const STOP_GRACE: Duration = Duration::from_millis(500);
@@ -111,6 +114,7 @@ pub struct Inner {
     changed: watch::Receiver<u64>,
     leave: watch::Receiver<Option<u64>>,
     pulse: Arc<Pulse>,
+    telemetry: Option<Telemetry>,
     limits: Limits,
     target_drain: Duration,
     copies: usize,
@@ -197,7 +201,8 @@ impl Daemon {
             // Nodes that live once are many in one process.
             cache: if keep_identity { StoreOptions::default().cache } else { 8 << 20 },
         };
-        let watcher = Arc::new(notes::ToLoop(orders.clone()));
+        let telemetry_of_store: Arc<OnceLock<Telemetry>> = Arc::default();
+        let watcher = Arc::new(notes::ToLoop { orders: orders.clone(), telemetry: telemetry_of_store.clone() });
         let disk = if keep_identity {
             disk::open(&data_dir, options, watcher).await?
         } else {
@@ -208,6 +213,13 @@ impl Daemon {
         let generation = if keep_identity { home.generation(now)? } else { Generation(now) };
         let me = Origin { node: key.node_id(), generation };
         let name = config.node.name_or_host();
+        let telemetry = config.telemetry.otlp.as_deref();
+        let telemetry =
+            telemetry.map(|url| Telemetry::start(url, config.telemetry.sample, me.node, &name)).transpose()?;
+        if let Some(telemetry) = &telemetry {
+            // It was empty until now.
+            let _ = telemetry_of_store.set(telemetry.clone());
+        }
 
         let listener = match http {
             true => Some(listen_http(config.http.listen).await?),
@@ -292,6 +304,7 @@ impl Daemon {
             ended: BTreeMap::new(),
             awaiting: BTreeMap::new(),
             pulse: Ends(pulse.clone()),
+            traces: telemetry.clone().map(Traces::new),
         };
         let plan = engine.copies.plan();
         let engine = tokio::spawn(engine.run());
@@ -315,6 +328,7 @@ impl Daemon {
             leave,
             pulse,
             limits,
+            telemetry,
             target_drain: config.autoscale.target_drain,
             copies,
             batch_defaults: BatchOptions { capture_bytes: config.processes.capture, ..BatchOptions::default() },
@@ -463,6 +477,11 @@ impl Daemon {
             let _ = task.await;
         }
         self.inner.network.shutdown().await;
+        if let Some(telemetry) = self.inner.telemetry.clone()
+            && tokio::task::spawn_blocking(move || telemetry.stop()).await.is_err()
+        {
+            tracing::error!("the last traces were not sent");
+        }
         let store = self.inner.store.clone();
         if self.inner.surroundings.writes_inline() {
             store.close();

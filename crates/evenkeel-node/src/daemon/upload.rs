@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::Inner;
 use super::engine::Order;
+use super::traces::UploadTrace;
 use crate::api::types::{Accepted, ErrorCode, Problem, Schema};
 use crate::api::{Document, Upload};
 use crate::store::SegmentBytes;
@@ -34,6 +35,7 @@ pub struct Submission {
     sending: JoinSet<Result<usize, Problem>>,
     /// Fewest copies that any segment has.
     copies: usize,
+    trace: UploadTrace,
 }
 
 impl Submission {
@@ -53,7 +55,8 @@ impl Submission {
             retry_of,
         };
         let (lengths, segment, sending) = (Vec::new(), SegmentBytes::default(), JoinSet::new());
-        Submission { inner, batch, lengths, segment, bytes: 0, sending, copies: usize::MAX }
+        let trace = UploadTrace::begin(inner.telemetry.as_ref(), batch.id);
+        Submission { inner, batch, lengths, segment, bytes: 0, sending, copies: usize::MAX, trace }
     }
 
     async fn send_segment(&mut self) -> Result<(), Problem> {
@@ -118,7 +121,7 @@ impl Upload for Submission {
             return Err(Problem::new(ErrorCode::Unavailable, "this node has left").hint("submit to another node"));
         }
         let documents = self.lengths.len() as u32;
-        let Submission { inner, batch, lengths, copies, .. } = self;
+        let Submission { inner, batch, lengths, copies, mut trace, .. } = self;
         let id = batch.id;
         let (reply, acknowledged) = oneshot::channel();
         inner.orders.send(Order::Submit { batch: Batch { documents, ..batch }, lengths, reply });
@@ -128,6 +131,7 @@ impl Upload for Submission {
                 .hint("ask another node for its status; if none knows it, submit it to another")
         })?;
         let copies = copies.min(known);
+        trace.accepted(documents, copies);
         let warning = (copies < inner.copies).then(|| {
             format!("stored on {copies} of {} nodes: no more are live; losing them loses the batch", inner.copies)
         });

@@ -84,8 +84,10 @@ fn take(shared: &Shared, turn: Turn) -> bool {
 
 fn write_group(shared: &Shared, group: Vec<Work>) {
     let marks = shared.index().take_marks();
+    let begun = Instant::now();
     match shared.health.commits_with(|| commit(shared, &group, &marks)) {
         Ok(change) => {
+            shared.watcher.committed(begun.elapsed(), group.len());
             let through = change.through;
             apply(shared, change);
             shared.health.well();

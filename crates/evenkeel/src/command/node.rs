@@ -47,6 +47,7 @@ fn flags(arguments: &NodeArgs) -> Flags {
         .set_some("http.listen", "--http", arguments.http.map(|address| address.to_string()))
         .set_some("node.data_dir", "--data-dir", path(&arguments.data_dir))
         .set_some("network.secret_file", "--secret-file", path(&arguments.secret.secret_file))
+        .set_some("telemetry.otlp", "--otlp", arguments.otlp.clone())
         .set_some("node.name", "--name", arguments.name.clone());
     flags
 }
