@@ -133,4 +133,4 @@ fn seconds(time: Duration) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -143,3 +143,54 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::daemon::health::tests::{block, start, until};
+
+    /// A log in memory.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_log_says_once_what_stands_still_and_when_it_goes_on() {
+        let (daemon, _directory) = start(|_| {}).await;
+        let inner = daemon.inner.clone();
+        let mut watch = Watch { inner, notifier: None, ready: false, stopping: false, status: None, stall: None };
+        let mut looks = |times: usize| {
+            let log = Log::default();
+            let writer = log.clone();
+            let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+            tracing::subscriber::with_default(subscriber, || (0..times).for_each(|_| watch.look()));
+            let said = log.0.lock().unwrap().clone();
+            String::from_utf8(said).unwrap()
+        };
+        assert_eq!(looks(2), "", "all is well");
+        let release = block(&daemon).await;
+        until("it to be noticed", async || daemon.inner.live().err()).await;
+        let said = looks(3);
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains("ERROR") && said.contains("no progress: this node's loop has stood still for"), "{said}");
+        assert!(said.contains("while answering a question of the API") && said.contains("restart this node"), "{said}");
+        drop(release);
+        until("it to go on", async || daemon.inner.live().ok()).await;
+        let said = looks(2);
+        assert!(said.lines().count() == 1 && said.contains("this node makes progress again"), "{said}");
+        daemon.stop().await;
+    }
+}

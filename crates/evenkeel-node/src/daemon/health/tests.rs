@@ -15,7 +15,7 @@ use crate::service_manager::Notifier;
 const LONG: Duration = Duration::from_secs(60);
 
 /// A node that is soon held to stand still. Its directory goes with the test.
-async fn start(change: impl FnOnce(&mut Config)) -> (Daemon, tempfile::TempDir) {
+pub(in crate::daemon) async fn start(change: impl FnOnce(&mut Config)) -> (Daemon, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let mut config = Config::default();
     config.node.data_dir = Some(directory.path().to_owned());
@@ -36,7 +36,7 @@ async fn get(daemon: &Daemon, path: &str) -> (u16, String) {
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(in crate::daemon) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = tokio::time::Instant::now() + LONG;
     loop {
         if let Some(found) = look().await {
@@ -48,7 +48,7 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
 }
 
 /// Makes the loop stand still until the sender is dropped.
-async fn block(daemon: &Daemon) -> mpsc::Sender<()> {
+pub(in crate::daemon) async fn block(daemon: &Daemon) -> mpsc::Sender<()> {
     let (release, held) = mpsc::channel::<()>();
     let (blocked, is_blocked) = tokio::sync::oneshot::channel();
     let daemon = daemon.clone();
@@ -141,14 +141,14 @@ async fn a_node_that_meets_none_of_its_seeds_is_ready_only_when_it_has_tried_lon
     let (daemon, _directory) = start(|config| {
         // A port that nobody listens on: it is reserved.
         config.network.seeds = vec!["127.0.0.1:1".to_owned()];
-        config.gossip.detection = Duration::from_secs(1);
+        config.gossip.detection = Duration::from_secs(2);
     })
     .await;
     let (status, text) = get(&daemon, "/readyz").await;
     assert!(status == 503 && text.contains("has met none of its seeds"), "{text}");
     assert_eq!(get(&daemon, "/livez").await.0, 200);
     until("it to go on alone", async || (get(&daemon, "/readyz").await.0 == 200).then_some(())).await;
-    assert!(daemon.inner.pulse.lifetime() >= Duration::from_secs(3));
+    assert!(daemon.inner.pulse.lifetime() >= Duration::from_secs(6));
     daemon.stop().await;
 }
 
