@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::daemon::{Daemon, Options};
 use crate::service_manager::Notifier;
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(180);
 
 /// A node that is soon held to stand still. Its directory goes with the test.
 pub(in crate::daemon) async fn start(change: impl FnOnce(&mut Config)) -> (Daemon, tempfile::TempDir) {

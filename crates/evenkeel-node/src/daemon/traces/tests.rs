@@ -22,7 +22,7 @@ use crate::api::{Document, Upload};
 use crate::config::Config;
 use crate::daemon::{Daemon, Options};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(180);
 
 /// Spans by the node that sent them.
 type Received = Arc<Mutex<Vec<(String, Span)>>>;
