@@ -49,9 +49,14 @@ impl Api {
         self.get("/v1/nodes").await
     }
 
+    /// All metrics, as they are told.
+    pub async fn metrics(&self) -> anyhow::Result<String> {
+        self.text(self.client.get(format!("{}/metrics", self.base))).await
+    }
+
     /// A metric without labels.
     pub async fn metric(&self, name: &str) -> anyhow::Result<f64> {
-        let text = self.text(self.client.get(format!("{}/metrics", self.base))).await?;
+        let text = self.metrics().await?;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         Ok(value.with_context(|| format!("there is no {name} in {text}"))?.parse()?)
     }

@@ -8,6 +8,7 @@ mod api;
 mod arithmetic;
 mod cluster;
 mod crowd;
+pub mod dashboard;
 mod node;
 mod program;
 mod scratch;

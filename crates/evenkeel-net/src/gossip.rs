@@ -18,6 +18,7 @@ use crate::gossip_transport::GossipTransport;
 use crate::members::Members;
 use crate::roll::{Roll, Says, Sighting};
 use crate::streams::Inbound;
+use crate::traffic::Rounds;
 use crate::wire::check_load;
 
 /// All clusters are called this: it is the secret that keeps them apart.
@@ -51,6 +52,7 @@ pub(crate) struct Gossip {
     says: Vec<(String, String)>,
     transport: GossipTransport,
     inbound: Arc<Inbound>,
+    rounds: Arc<Rounds>,
     load: watch::Receiver<Option<Load>>,
     members: watch::Sender<Arc<Members>>,
     /// The present incarnation of chitchat, for those who prompt it.
@@ -70,6 +72,7 @@ impl Gossip {
         address: SocketAddr,
         transport: GossipTransport,
         inbound: Arc<Inbound>,
+        rounds: Arc<Rounds>,
         channels: GossipChannels,
     ) -> Gossip {
         let mut says = vec![(NAME.to_owned(), config.name.clone()), (VERSION.to_owned(), config.version.clone())];
@@ -85,6 +88,7 @@ impl Gossip {
             says,
             transport,
             inbound,
+            rounds,
             load: channels.load,
             members: channels.members,
             handle: channels.handle,
@@ -163,11 +167,15 @@ impl Gossip {
         let mut looks: u32 = 0;
         let mut drains = self.load.borrow().as_ref().map(|load| load.draining);
         let mut loads = self.load.clone();
+        let mut heartbeat = 0;
         loop {
             tokio::select! {
                 _ = look.tick() => {
                     looks = looks.wrapping_add(1);
-                    self.call_roll(handle, roll).await;
+                    let beat = self.call_roll(handle, roll).await;
+                    if std::mem::replace(&mut heartbeat, beat) != beat {
+                        self.rounds.note();
+                    }
                     if looks.is_multiple_of(LOOKS) {
                         self.say_load(handle).await;
                     }
@@ -182,15 +190,18 @@ impl Gossip {
         }
     }
 
-    async fn call_roll(&self, handle: &ChitchatHandle, roll: &mut Roll) {
+    /// Returns the node's own heartbeat, which chitchat raises in every round.
+    async fn call_roll(&self, handle: &ChitchatHandle, roll: &mut Roll) -> u64 {
         let spoke = self.inbound.heard.take();
-        let members = {
+        let (members, heartbeat) = {
             let chitchat = handle.chitchat();
             let chitchat = chitchat.lock().await;
             let now = Instant::now();
+            let own = chitchat.node_state(chitchat.self_chitchat_id());
+            let heartbeat = own.map_or(0, |own| u64::from(own.heartbeat()));
             let sightings = chitchat.node_states().iter().filter_map(|(id, state)| sighting(id, state));
             roll.call(now, sightings.filter(|sighting| sighting.node != self.node), &spoke);
-            roll.members(now)
+            (roll.members(now), heartbeat)
         };
         self.members.send_if_modified(|current| {
             let changed = **current != members;
@@ -199,6 +210,7 @@ impl Gossip {
             }
             changed
         });
+        heartbeat
     }
 
     async fn say_load(&mut self, handle: &ChitchatHandle) {

@@ -31,7 +31,7 @@ use crate::seeds::{self, Pursuit};
 use crate::service::{PutResults, Service};
 use crate::streams::{Heard, Inbound};
 use crate::tls::Tls;
-use crate::traffic::{Counters, Traffic};
+use crate::traffic::{Counters, Rounds, Traffic};
 
 /// Gossip messages that wait for chitchat.
 const GOSSIP_INBOX: usize = 256;
@@ -52,6 +52,7 @@ struct Running {
     lanes: Arc<Lanes>,
     asker: Asker,
     counters: Arc<Counters>,
+    rounds: Arc<Rounds>,
     refusals: Arc<Refusals>,
     endpoint: Endpoint,
     main: Mutex<Option<Main>>,
@@ -113,8 +114,9 @@ impl Network {
             answerer: Arc::new(answerer),
         });
         let transport = GossipTransport::new(gossip_inbox, peers.clone(), counters.clone());
+        let rounds = Arc::new(Rounds::new());
         let channels = GossipChannels { load: load_in, members: members_out, handle: handle_out };
-        let gossip = Gossip::new(&config, advertised, transport, inbound.clone(), channels);
+        let gossip = Gossip::new(&config, advertised, transport, inbound.clone(), rounds.clone(), channels);
         let pursuit = Pursuit {
             peers: peers.clone(),
             members: members.clone(),
@@ -157,6 +159,7 @@ impl Network {
             lanes,
             asker,
             counters,
+            rounds,
             refusals,
             endpoint,
             main: Mutex::new(Some(Main { leave, stop, ended })),
@@ -245,6 +248,11 @@ impl Network {
     /// What has gone over the wire since the start.
     pub fn traffic(&self) -> Traffic {
         self.0.counters.read(self.0.refusals.total())
+    }
+
+    /// Time since the last round of gossip: while the network makes progress about its gossip interval.
+    pub fn gossip_age(&self) -> Duration {
+        self.0.rounds.age()
     }
 
     /// Leaves the cluster: tells the others, so that they need not find out, and closes all connections.

@@ -1,6 +1,9 @@
 //! Counters of what has gone over the wire, and of what has not.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Declares the counters twice: as what the network adds to, and as what it reports.
 macro_rules! counters {
@@ -49,6 +52,29 @@ counters! {
     messages_in,
     /// Core messages dropped, because the peer could not be reached or its lane was full.
     messages_dropped,
+}
+
+/// When the last round of gossip was. Whoever asks need not wait for the thread that gossips, which may stand still.
+#[derive(Debug)]
+pub(crate) struct Rounds {
+    born: Instant,
+    last: AtomicU64,
+}
+
+impl Rounds {
+    pub(crate) fn new() -> Rounds {
+        Rounds { born: Instant::now(), last: AtomicU64::new(0) }
+    }
+
+    /// There was one.
+    pub(crate) fn note(&self) {
+        self.last.store(self.born.elapsed().as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// Time since the last, or since the start.
+    pub(crate) fn age(&self) -> Duration {
+        self.born.elapsed().saturating_sub(Duration::from_micros(self.last.load(Ordering::Relaxed)))
+    }
 }
 
 /// Adds to a counter.

@@ -70,8 +70,9 @@ impl Node {
         self.most_in_use = (self.max_process as usize).max(self.most_in_use.min(self.slots_in_use()));
     }
 
-    /// The longest eligible document. A slow node starts only what it would finish while the cluster drains.
-    fn next_to_start(&self) -> Option<(DocId, Length)> {
+    /// The document to be started next: the longest eligible one. A slow node starts only what it would finish while the cluster
+    /// drains.
+    pub fn next_to_start(&self) -> Option<(DocId, Length)> {
         let last_resort = || self.backlog.shortest().filter(|(_, length)| Some(*length) <= self.pace.last_resort);
         self.longest_eligible().or_else(last_resort)
     }

@@ -229,7 +229,7 @@ impl Node {
     }
 
     /// Whether this node may start, give, take and claim documents.
-    pub(super) fn may_act(&self) -> bool {
+    pub fn may_act(&self) -> bool {
         self.settling.is_none() && !self.holds_back() && !self.left
     }
 }

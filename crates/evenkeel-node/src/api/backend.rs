@@ -112,8 +112,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Figures for monitoring.
     fn metrics(&self) -> impl Future<Output = Result<Snapshot, Problem>> + Send;
 
-    /// Whether this node takes work: an error says why not.
-    fn ready(&self) -> impl Future<Output = Result<(), Problem>> + Send;
+    /// Whether this node makes progress: an error says what stands still. Answers at once, also when much does.
+    fn live(&self) -> Result<(), Problem>;
+
+    /// Whether this node takes work and does it: an error says why not. Answers at once.
+    fn ready(&self) -> Result<(), Problem>;
 
     /// What happens, as it happens.
     fn events(&self) -> Arc<EventLog>;

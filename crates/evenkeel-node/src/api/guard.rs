@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -23,6 +23,7 @@ const OPEN: [&str; 2] = ["/livez", "/readyz"];
 
 pub(super) async fn check<B: Backend>(State(api): State<Arc<Api<B>>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let allowed = match &api.settings.token {
         _ if OPEN.contains(&path.as_str()) => Ok(()),
@@ -34,6 +35,7 @@ pub(super) async fn check<B: Backend>(State(api): State<Arc<Api<B>>>, request: R
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
+    api.requests.answered(route.as_ref().map(MatchedPath::as_str), response.status().as_u16());
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -14,7 +14,7 @@ mod guard;
 mod header;
 mod lines;
 mod live;
-mod metrics;
+pub mod metrics;
 mod monitoring;
 mod naming;
 mod nodes;
@@ -35,11 +35,12 @@ use axum::routing::{MethodRouter, delete, get, post};
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
+use metrics::Requests;
 
 pub use backend::{Backend, Document, Listing, Results, Upload, Wanted};
 pub use event_log::EventLog;
 pub use header::{MAX_COMMAND, command_bytes};
-pub use metrics::{Histogram, Snapshot};
+pub use metrics::Snapshot;
 pub use serve::serve;
 pub use token::{Token, TokenError};
 
@@ -85,6 +86,7 @@ struct Api<B> {
     uploads: Semaphore,
     /// What all who watch are told.
     live: Arc<live::Live>,
+    requests: Requests,
 }
 
 /// Every route with its methods. `openapi.json` describes the same ones; a test compares the two.
@@ -112,7 +114,8 @@ fn routes<B: Backend>() -> [(&'static str, MethodRouter<Arc<Api<B>>>); 16] {
 /// The API of one node, to be given to [`serve()`].
 pub fn router<B: Backend>(backend: Arc<B>, settings: ApiSettings) -> Router {
     let uploads = Semaphore::new(settings.max_uploads);
-    let api = Arc::new(Api { backend, settings, uploads, live: Arc::default() });
+    let (live, requests) = (Arc::default(), Requests::default());
+    let api = Arc::new(Api { backend, settings, uploads, live, requests });
     routes()
         .into_iter()
         .chain(page::routes())

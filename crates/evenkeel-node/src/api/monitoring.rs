@@ -14,18 +14,19 @@ use super::types::Problem;
 /// Kept by hand; the tests compare its routes with the router's, and its examples and schemas with the types.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
 
-/// That this can be answered is the answer.
-pub(super) async fn livez() -> &'static str {
-    "ok\n"
+pub(super) async fn livez<B: Backend>(State(api): State<Arc<Api<B>>>) -> Result<&'static str, Problem> {
+    api.backend.live().map(|()| "ok\n")
 }
 
 pub(super) async fn readyz<B: Backend>(State(api): State<Arc<Api<B>>>) -> Result<&'static str, Problem> {
-    in_time(api.backend.ready()).await.map(|()| "ok\n")
+    api.backend.ready().map(|()| "ok\n")
 }
 
 pub(super) async fn metrics<B: Backend>(State(api): State<Arc<Api<B>>>) -> Result<impl IntoResponse, Problem> {
     let snapshot = in_time(api.backend.metrics()).await?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], snapshot.to_prometheus()))
+    let uploads = api.settings.max_uploads.saturating_sub(api.uploads.available_permits());
+    let text = snapshot.to_prometheus(&api.requests, uploads);
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text))
 }
 
 pub(super) async fn openapi() -> impl IntoResponse {

@@ -46,12 +46,15 @@ pub(super) async fn create<B: Backend>(
     let line = usize::try_from(line).unwrap_or(usize::MAX);
     let limits = Limits { line, body: settings.max_upload, idle: settings.upload_idle };
     let mut lines = Lines::new(body.into_data_stream(), limits);
+    let count = api.requests.upload();
     match receive(&api, form, parameters, &mut lines).await {
         Ok(accepted) => {
+            count.accepted(accepted.documents);
             let location = [(LOCATION, format!("/v1/batches/{}", accepted.batch))];
             Ok((StatusCode::CREATED, location, Json(accepted)))
         }
         Err(problem) => {
+            count.refused();
             // A client that fell silent has nothing on the way.
             if problem.error != ErrorCode::Timeout {
                 tokio::spawn(linger(lines.into_rest()));

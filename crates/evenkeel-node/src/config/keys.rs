@@ -68,6 +68,11 @@ pub(super) const KEYS: &[Key] = &[
     key!(store.sync, |value| value.choice(&[("always", true), ("never", false)])),
     key!(store.gather, |value| value.duration(Duration::ZERO..=SECOND)),
     key!(store.keep, |value| value.duration_or_never(SECOND..=HOUR * 24 * 3_650)),
+    key!(health.stall, |value| value.duration(MILLISECOND * 100..=HOUR)),
+    key!(health.idle, |value| value.duration(MILLISECOND * 100..=HOUR * 24)),
+    key!(autoscale.target_drain, |value| value.duration(SECOND..=HOUR * 24 * 7)),
+    key!(telemetry.otlp, collector),
+    key!(telemetry.sample, Value::fraction),
     key!(log.level, log_level),
     key!(log.format, |value| value.choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)])),
 ];
@@ -139,6 +144,18 @@ fn node_name(value: &Value) -> Result<Option<String>, String> {
         return Err("\"self\" means the node that is asked: choose another name".to_owned());
     }
     Ok(Some(name))
+}
+
+fn collector(value: &Value) -> Result<Option<String>, String> {
+    let Some(url) = value.text()? else { return Ok(None) };
+    let example = "expected the URL of a collector, such as \"http://127.0.0.1:4318\"";
+    match url.parse::<axum::http::Uri>() {
+        Ok(parsed) if parsed.scheme_str() == Some("http") && parsed.host().is_some() => Ok(Some(url)),
+        Ok(parsed) if parsed.scheme_str() == Some("https") => Err(format!(
+            "found {value}, and nodes speak no TLS to collectors: run one on this host that passes on what it gets"
+        )),
+        _ => Err(format!("found {value}, {example}")),
+    }
 }
 
 fn log_level(value: &Value) -> Result<String, String> {

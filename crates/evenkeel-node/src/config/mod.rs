@@ -46,6 +46,12 @@ pub struct Config {
     pub documents: Documents,
     /// The disk.
     pub store: Store,
+    /// When a node is held to stand still.
+    pub health: Health,
+    /// How many nodes there should be.
+    pub autoscale: Autoscale,
+    /// Traces.
+    pub telemetry: Telemetry,
     /// Logs.
     pub log: Log,
 }
@@ -179,6 +185,31 @@ pub struct Store {
     pub keep: Option<Duration>,
 }
 
+/// When a node is held to stand still.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Health {
+    /// Time for which the loop, gossip or the disk may stand still.
+    pub stall: Duration,
+    /// Time for which nothing may be started though documents wait and slots are free.
+    pub idle: Duration,
+}
+
+/// How many nodes there should be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Autoscale {
+    /// Time within which the cluster should have done what it has.
+    pub target_drain: Duration,
+}
+
+/// Traces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Telemetry {
+    /// URL of the collector that takes them by OTLP over HTTP; `None`: there are none.
+    pub otlp: Option<String>,
+    /// Of how many documents and batches, as a fraction.
+    pub sample: f64,
+}
+
 /// Form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -264,6 +295,24 @@ impl Default for Store {
     }
 }
 
+impl Default for Health {
+    fn default() -> Self {
+        Health { stall: Duration::from_secs(30), idle: Duration::from_secs(60) }
+    }
+}
+
+impl Default for Autoscale {
+    fn default() -> Self {
+        Autoscale { target_drain: Duration::from_secs(600) }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Telemetry { otlp: None, sample: 1.0 }
+    }
+}
+
 impl Default for Log {
     fn default() -> Self {
         Log { level: "info".to_owned(), format: LogFormat::Text }
@@ -301,6 +350,14 @@ impl Node {
         match self.max_process {
             MaxProcess::Fixed(slots) => slots,
             MaxProcess::Auto => keys::cpus().min(self.max_process_limit),
+        }
+    }
+
+    /// Most slots that it may come to have.
+    pub fn most_slots(&self) -> u32 {
+        match self.max_process {
+            MaxProcess::Fixed(slots) => slots,
+            MaxProcess::Auto => self.max_process_limit,
         }
     }
 

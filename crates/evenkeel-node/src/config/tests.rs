@@ -307,3 +307,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_collector_is_a_url_that_nodes_can_speak_to() {
+    let of = |url: &str| load(&format!("[telemetry]\notlp = \"{url}\"\n"));
+    for url in ["http://127.0.0.1:4318", "http://collector.example:4318/v1/traces", "http://[::1]:4318/"] {
+        assert_eq!(of(url).expect(url).telemetry.otlp.as_deref(), Some(url));
+    }
+    assert_eq!(of("").expect("none").telemetry.otlp, None);
+    for (url, words) in [
+        ("https://collector.example", "speak no TLS to collectors: run one on this host"),
+        ("127.0.0.1:4318", "expected the URL of a collector, such as \"http://127.0.0.1:4318\""),
+        ("collector", "expected the URL of a collector"),
+        ("grpc://collector:4317", "expected the URL of a collector"),
+    ] {
+        let said = complaint(&format!("[telemetry]\notlp = \"{url}\"\n"));
+        assert!(said.contains(words), "{said}");
+    }
+}

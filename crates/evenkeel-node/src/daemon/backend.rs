@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use evenkeel_core::Input;
@@ -21,6 +22,9 @@ use crate::api::types::{
 use crate::api::{Backend, Document, EventLog, Listing, Results, Snapshot, Upload, Wanted};
 use crate::config::COPIES;
 use crate::process::Template;
+
+/// Time for which metrics wait for the loop: less than Prometheus waits for them.
+const LOOP_PATIENCE: Duration = Duration::from_secs(3);
 
 impl Inner {
     fn options(&self, header: &NewBatch) -> Result<BatchOptions, Problem> {
@@ -250,29 +254,24 @@ impl Backend for Daemon {
     async fn metrics(&self) -> Result<Snapshot, Problem> {
         let members = self.inner.network.members().borrow().clone();
         let oneself = self.inner.oneself.clone();
-        let figures = self.inner.figures();
-        let traffic = self.inner.network.traffic();
-        let lag = *self.inner.lag.borrow();
-        let wanted = self.inner.ask(repair::wanted).await?;
-        let copies_missing = self.inner.plan.missing(&members, &wanted) as u64;
-        let payload_segments = self.inner.store.payloads.entrusted().len() as u64;
-        let snapshot = self.inner.ask(move |node| status::snapshot(node, &members, &oneself, figures, traffic)).await?;
-        let store = &self.inner.store;
-        let (store_bytes, store_damaged) = (store.size(), store.corrupt_reads());
-        let store_failing = store.health().trouble().is_some();
-        Ok(Snapshot {
-            loop_lag: lag,
-            copies_missing,
-            payload_segments,
-            store_bytes,
-            store_damaged,
-            store_failing,
-            ..snapshot
-        })
+        let (figures, target) = (self.inner.figures(), self.inner.target_drain);
+        let turns = figures.turns.clone();
+        let seen = members.clone();
+        let asked = self.inner.ask(move |node| {
+            (status::core(node, &seen, &oneself, figures, target), repair::wanted(node))
+        });
+        // A loop that stands still must not hide that it does.
+        let (core, wanted) = tokio::time::timeout(LOOP_PATIENCE, asked).await.ok().transpose()?.unzip();
+        let copies_missing = self.inner.plan.missing(&members, &wanted.unwrap_or_default()) as u64;
+        Ok(self.inner.snapshot(core, copies_missing, turns).await)
     }
 
-    async fn ready(&self) -> Result<(), Problem> {
-        self.inner.takes().await
+    fn live(&self) -> Result<(), Problem> {
+        self.inner.live()
+    }
+
+    fn ready(&self) -> Result<(), Problem> {
+        self.inner.ready()
     }
 
     fn events(&self) -> Arc<EventLog> {

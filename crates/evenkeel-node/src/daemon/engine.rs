@@ -21,9 +21,11 @@ use tokio::time::Instant;
 use super::copies::Copies;
 use super::news::News;
 use super::notes::Notes;
+use super::pulse::{BEAT, Doing, Ends};
 use super::slots::Ledger;
 use super::starter::Starter;
 use super::surroundings::Surroundings;
+use super::traces::Traces;
 use crate::process::Ended;
 
 /// Orders handled before effects are looked after and timers are looked at.
@@ -91,8 +93,6 @@ pub(super) struct Signals {
     pub(super) changed: watch::Sender<u64>,
     /// Set once the core has given everything away: documents left behind.
     pub(super) leave: watch::Sender<Option<u64>>,
-    /// How late the loop was at its last turn.
-    pub(super) lag: watch::Sender<Duration>,
     /// Results of documents whose outcome this node has written, as they are.
     pub(super) outcomes: Option<mpsc::UnboundedSender<ResultRecord>>,
 }
@@ -120,6 +120,8 @@ pub(super) struct Engine {
     pub(super) surroundings: Arc<dyn Surroundings>,
     pub(super) ended: BTreeMap<(DocId, Epoch), Ended>,
     pub(super) awaiting: BTreeMap<BatchId, oneshot::Sender<usize>>,
+    pub(super) pulse: Ends,
+    pub(super) traces: Option<Traces>,
 }
 
 impl Engine {
@@ -130,28 +132,45 @@ impl Engine {
         let first = self.found.take().unwrap_or(Input::Wake);
         self.step(first, &mut out);
         loop {
+            self.pulse.0.turned(&self.node);
             let deadline = self.node.deadline().map(|at| self.born + Duration::from_micros(at.0));
             let due = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            // A loop that is well turns now and then also when it has nothing to do.
+            let beat = Instant::now() + BEAT;
+            let begun;
             tokio::select! {
                 received = self.orders.recv_many(&mut turn, TURN) => {
                     if received == 0 {
                         return;
                     }
+                    begun = Instant::now();
                 }
-                () = tokio::time::sleep_until(due) => {
-                    self.signals.lag.send_replace(due.elapsed());
+                () = tokio::time::sleep_until(due.min(beat)) => {
+                    begun = Instant::now();
+                    if begun < due {
+                        continue;
+                    }
+                    self.pulse.0.timer(begun - due);
+                    self.pulse.0.does(Doing::Timers);
                     self.step(Input::Wake, &mut out);
                 }
                 Ok(()) = self.members.changed() => {
+                    begun = Instant::now();
+                    self.pulse.0.does(Doing::Membership);
                     let members = self.members.borrow_and_update().clone();
+                    if !members.live.is_empty() {
+                        self.pulse.0.meets();
+                    }
                     self.news.see(&members);
                     self.step(Input::View(members.view()), &mut out);
                 }
             }
             for order in turn.drain(..) {
+                self.pulse.0.does(Doing::of(&order));
                 self.handle(order, &mut out);
             }
             self.signals.changed.send_modify(|version| *version += 1);
+            self.news.turned(begun.elapsed());
         }
     }
 
@@ -161,7 +180,12 @@ impl Engine {
 
     fn handle(&mut self, order: Order, out: &mut Outbox) {
         match order {
-            Order::Input(input) => self.step(input, out),
+            Order::Input(input) => {
+                if let Input::Slots(slots) = input {
+                    self.pulse.0.has_slots(slots.max(1));
+                }
+                self.step(input, out);
+            }
             Order::Ask(question) => question(&self.node),
             // The disk has failed since the upload began: the client hears it, as do those who were already waiting.
             Order::Submit { .. } if self.node.is_ailing() => {}
@@ -205,6 +229,9 @@ impl Engine {
     fn step(&mut self, input: Input, out: &mut Outbox) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
+            if let Some(traces) = &mut self.traces {
+                traces.hear(&input);
+            }
             let now = self.now();
             self.node.step(now, input, out);
             self.gate.take(out, &mut self.journal);
@@ -242,6 +269,9 @@ impl Engine {
     }
 
     fn perform(&mut self, effect: Effect) -> Option<Input> {
+        if let Some(traces) = &mut self.traces {
+            traces.see(&effect);
+        }
         match effect {
             Effect::Send { to, message } => self.network.send(to, &message),
             Effect::Publish(load) => self.network.publish(load),

@@ -5,11 +5,14 @@ mod backend;
 mod copies;
 mod disk;
 mod engine;
+mod figures;
 mod gather;
+mod health;
 mod home;
 mod listing;
 mod news;
 mod notes;
+mod pulse;
 mod repair;
 mod retention;
 mod service;
@@ -19,13 +22,15 @@ mod status;
 mod surroundings;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod upload;
+mod watchdog;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -44,24 +49,29 @@ use tokio::time::Instant;
 pub use home::user_of;
 pub use surroundings::{OnEnd, Surroundings, ThisMachine};
 pub use upload::Submission;
+pub use watchdog::Watchdog;
 
 use crate::api::types::{ErrorCode, Problem};
 use crate::api::{ApiSettings, EventLog, Token};
 use crate::config::{Config, MaxProcess};
 use crate::process::{self, Execute};
 use crate::store::{Store, StoreOptions};
+use crate::telemetry::Telemetry;
 use copies::Copies;
 use disk::Disk;
 use engine::{Engine, Orders, Signals};
+use health::Limits;
 use home::Home;
 use news::{Figures, News};
 use notes::Notes;
+use pulse::{Ends, Pulse};
 use repair::{Occasion, Plan};
 use retention::Retention;
 use service::Peers;
 use slots::Ledger;
 use starter::Starter;
 use status::Oneself;
+use traces::Traces;
 
 /// Time that processes have to end when the node stops at once.
 const STOP_GRACE: Duration = Duration::from_millis(500);
@@ -108,7 +118,10 @@ pub struct Inner {
     figures: Arc<Mutex<Figures>>,
     changed: watch::Receiver<u64>,
     leave: watch::Receiver<Option<u64>>,
-    lag: watch::Receiver<Duration>,
+    pulse: Arc<Pulse>,
+    telemetry: Option<Telemetry>,
+    limits: Limits,
+    target_drain: Duration,
     batch_defaults: BatchOptions,
     capture_max: u64,
     gossip_interval: Duration,
@@ -129,10 +142,7 @@ impl Inner {
 
     /// Refuses what a node that leaves, or whose disk fails, does not take.
     async fn takes(&self) -> Result<(), Problem> {
-        if let Some(trouble) = self.store.health().trouble() {
-            return Err(Problem::new(ErrorCode::Unavailable, format!("cannot write to the data directory: {trouble}"))
-                .hint("submit to another node, make room, or look at the disk"));
-        }
+        self.disk()?;
         if self.ask(Node::is_draining).await? {
             return Err(Problem::new(ErrorCode::Unavailable, "this node is draining").hint("ask another node"));
         }
@@ -196,7 +206,8 @@ impl Daemon {
             // Nodes that live once are many in one process.
             cache: if keep_identity { StoreOptions::default().cache } else { 8 << 20 },
         };
-        let watcher = Arc::new(notes::ToLoop(orders.clone()));
+        let telemetry_of_store: Arc<OnceLock<Telemetry>> = Arc::default();
+        let watcher = Arc::new(notes::ToLoop { orders: orders.clone(), telemetry: telemetry_of_store.clone() });
         let disk = if keep_identity {
             disk::open(&data_dir, options, watcher).await?
         } else {
@@ -207,6 +218,13 @@ impl Daemon {
         let generation = if keep_identity { home.generation(now)? } else { Generation(now) };
         let me = Origin { node: key.node_id(), generation };
         let name = config.node.name_or_host();
+        let telemetry = config.telemetry.otlp.as_deref();
+        let telemetry =
+            telemetry.map(|url| Telemetry::start(url, config.telemetry.sample, me.node, &name)).transpose()?;
+        if let Some(telemetry) = &telemetry {
+            // It was empty until now.
+            let _ = telemetry_of_store.set(telemetry.clone());
+        }
 
         let listener = match http {
             true => Some(listen_http(config.http.listen).await?),
@@ -223,6 +241,7 @@ impl Daemon {
         if keep_identity {
             net.seeds.extend(acquaintances::remembered(&data_dir));
         }
+        let limits = Limits::new(&config, !net.seeds.is_empty());
         net.http = http_address.map(|address| address.to_string());
         net.gossip_interval = config.gossip.interval;
         net.detection = config.gossip.detection;
@@ -261,7 +280,8 @@ impl Daemon {
         });
         let (changed_sender, changed) = watch::channel(0);
         let (leave_sender, leave) = watch::channel(None);
-        let (lag_sender, lag) = watch::channel(Duration::ZERO);
+        let pulse = Arc::new(Pulse::new());
+        pulse.has_slots(config.node.first_slots());
         let copies = config.documents.copies.max(1) as usize;
         let born = Instant::now();
         let auto = match config.node.max_process {
@@ -290,10 +310,12 @@ impl Daemon {
             network: network.clone(),
             news: News::new(events.clone(), figures.clone()),
             ledger: auto.as_ref().map(|(_, ledger)| ledger.clone()),
-            signals: Signals { changed: changed_sender, leave: leave_sender, lag: lag_sender, outcomes },
+            signals: Signals { changed: changed_sender, leave: leave_sender, outcomes },
             surroundings: surroundings.clone(),
             ended: BTreeMap::new(),
             awaiting: BTreeMap::new(),
+            pulse: Ends(pulse.clone()),
+            traces: telemetry.clone().map(Traces::new),
         };
         let plan = engine.copies.plan();
         let engine = tokio::spawn(engine.run());
@@ -323,7 +345,10 @@ impl Daemon {
             figures,
             changed,
             leave,
-            lag,
+            pulse,
+            limits,
+            telemetry,
+            target_drain: config.autoscale.target_drain,
             batch_defaults: config.batch_defaults(),
             capture_max: config.processes.capture_max,
             gossip_interval: config.gossip.interval,
@@ -469,6 +494,11 @@ impl Daemon {
             let _ = task.await;
         }
         self.inner.network.shutdown().await;
+        if let Some(telemetry) = self.inner.telemetry.clone()
+            && tokio::task::spawn_blocking(move || telemetry.stop()).await.is_err()
+        {
+            tracing::error!("the last traces were not sent");
+        }
         let store = self.inner.store.clone();
         if self.inner.surroundings.writes_inline() {
             store.close();

@@ -11,16 +11,39 @@ use evenkeel_core::message::Reason;
 use evenkeel_core::outbox::Event;
 use evenkeel_net::Members;
 
+use crate::api::EventLog;
 use crate::api::types::{Event as Told, NodeState};
-use crate::api::{EventLog, Histogram};
+use crate::histogram::{Histogram, OF_DOCUMENTS};
 use crate::process::Ended;
 
 /// Figures that are kept beside the core's own.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Figures {
     pub(super) durations: Histogram,
     pub(super) moved: BTreeMap<&'static str, u64>,
     pub(super) false_deaths: u64,
+    /// By outcome, in the order of [`Documents::ended`].
+    pub(super) ended: [u64; 3],
+    pub(super) retried: u64,
+    pub(super) pauses: u64,
+    pub(super) ignored: u64,
+    pub(super) turns: Histogram,
+}
+
+impl Default for Figures {
+    fn default() -> Figures {
+        Figures {
+            durations: Histogram::new(OF_DOCUMENTS),
+            // All of them from the start: a rate of what has only just come to be is not known.
+            moved: ["averaging", "dry", "drain"].map(|reason| (reason, 0)).into(),
+            false_deaths: 0,
+            ended: [0; 3],
+            retried: 0,
+            pauses: 0,
+            ignored: 0,
+            turns: Histogram::default(),
+        }
+    }
 }
 
 /// Tells what happens.
@@ -43,6 +66,11 @@ impl News {
     /// A process has ended.
     pub(super) fn ran(&mut self, ended: &Ended) {
         self.figures(|figures| figures.durations.observe(Duration::from_micros(ended.wall_micros)));
+    }
+
+    /// The loop has taken so long over a turn.
+    pub(super) fn turned(&self, took: Duration) {
+        self.figures(|figures| figures.turns.observe(took));
     }
 
     /// The membership has changed.
@@ -100,9 +128,16 @@ impl News {
                 self.events.publish(Told::DocumentStarted { batch, document, attempt: claim.attempt });
             }
             Event::Retried { doc, attempt } => {
+                self.figures(|figures| figures.retried += 1);
                 tracing::debug!(document = %doc, %attempt, "failed; will be tried again")
             }
             Event::Ended { doc, outcome } => {
+                let place = match outcome {
+                    Outcome::Done => 0,
+                    Outcome::Failed => 1,
+                    Outcome::Cancelled => 2,
+                };
+                self.figures(|figures| figures.ended[place] += 1);
                 if outcome == Outcome::Failed {
                     tracing::info!(document = %doc, "failed");
                 }
@@ -131,7 +166,10 @@ impl News {
                 tracing::warn!(documents, %from, "took over the documents of a dead node");
                 self.events.publish(Told::DocumentsTakenOver { from, to: me, documents });
             }
-            Event::Paused => tracing::warn!("this node stood still; it catches up before it goes on"),
+            Event::Paused => {
+                self.figures(|figures| figures.pauses += 1);
+                tracing::warn!("this node stood still; it catches up before it goes on");
+            }
             Event::Settling => tracing::info!("this node was away; it catches up before it goes on"),
             Event::Settled => tracing::info!("caught up"),
             Event::Minority(true) => {
@@ -142,6 +180,7 @@ impl News {
             }
             Event::Minority(false) => tracing::info!("this node sees enough of the cluster again"),
             Event::Ignored { from, why } => {
+                self.figures(|figures| figures.ignored += 1);
                 tracing::warn!(%from, %why, "a peer sent a wrong change, which was ignored")
             }
         }

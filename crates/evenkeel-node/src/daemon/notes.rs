@@ -1,12 +1,16 @@
 //! The journal of a daemon: the core's notes in the store, and what the store tells the loop.
 
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use evenkeel_core::journal::{Journal, Note};
 use evenkeel_net::records::InvalidRecord;
 
 use super::engine::{Order, Orders};
+use super::traces;
 use crate::store::{OpenError, Store, Watcher};
+use crate::telemetry::Telemetry;
 
 /// Writes notes into the store.
 pub(super) struct Notes(pub(super) Store);
@@ -40,19 +44,29 @@ pub(super) fn read(store: &Store, path: &Path) -> Result<Vec<(u64, Note)>, OpenE
 }
 
 /// Tells the loop what the store has to tell.
-pub(super) struct ToLoop(pub(super) Orders);
+pub(super) struct ToLoop {
+    pub(super) orders: Orders,
+    /// Set when it is known who this node is, if there is a collector.
+    pub(super) telemetry: Arc<OnceLock<Telemetry>>,
+}
 
 impl Watcher for ToLoop {
     fn synced(&self, through: u64) {
-        self.0.send(Order::Synced(through));
+        self.orders.send(Order::Synced(through));
     }
 
     // The store's health says why.
     fn failed(&self, _why: &str) {
-        self.0.send(Order::DiskFails);
+        self.orders.send(Order::DiskFails);
     }
 
     fn recovered(&self) {
-        self.0.send(Order::DiskWorks);
+        self.orders.send(Order::DiskWorks);
+    }
+
+    fn committed(&self, took: Duration, writes: usize) {
+        if let Some(telemetry) = self.telemetry.get() {
+            traces::commit(telemetry, took, writes);
+        }
     }
 }

@@ -9,11 +9,11 @@ use evenkeel_core::balance::{EPSILON, Standing};
 use evenkeel_core::change::{Outcome, Status};
 use evenkeel_core::ids::{BatchId, DocId, NodeId};
 use evenkeel_core::load::Load;
-use evenkeel_net::{Members, Traffic};
+use evenkeel_net::Members;
 use jiff::Timestamp;
 
 use super::news::Figures;
-use crate::api::Snapshot;
+use crate::api::metrics;
 use crate::api::types::{
     BatchState, BatchStatus, Certificate, DocumentState, Equilibrium, Explanation, NodeState, NodeStatus, Nodes, Schema,
 };
@@ -184,48 +184,64 @@ pub(super) fn explanation(node: &Node, doc: DocId) -> Option<Explanation> {
     })
 }
 
-/// Figures for monitoring.
-pub(super) fn snapshot(
+/// Figures for monitoring. `target`: the time within which the cluster should be done.
+pub(super) fn core(
     node: &Node,
     members: &Members,
     oneself: &Oneself,
     figures: Figures,
-    traffic: Traffic,
-) -> Snapshot {
+    target: Duration,
+) -> metrics::Core {
     let nodes = nodes(node, members, oneself);
     let own = node.load();
-    let mut all = Snapshot {
+    let counters = node.counters();
+    let [done, failed, cancelled] = figures.ended;
+    let mut documents = metrics::Documents {
         own_pending: own.pending,
         own_length_pending: own.work as u64,
         own_running: own.running,
         max_process: own.max_process,
-        started: own.started,
+        started: counters.started,
+        ended: [("done", done), ("failed", failed), ("cancelled", cancelled)],
+        retried: figures.retried,
         durations: figures.durations,
-        moved: figures.moved.into_iter().collect(),
-        duplicates: own.duplicates,
-        taken_over: own.taken_over,
-        peers: nodes.nodes.iter().map(|node| (node.id, node.name.clone(), node.state)).collect(),
-        false_deaths: figures.false_deaths,
-        gossip_sent: traffic.gossip_bytes_out,
-        gossip_received: traffic.gossip_bytes_in,
-        regret: nodes.equilibrium.regret,
-        in_equilibrium: nodes.equilibrium.in_equilibrium,
-        version: oneself.version.clone(),
-        ..Snapshot::default()
+        ..metrics::Documents::default()
     };
     for (id, state) in node.state().batches() {
         let tally = state.tally();
         let running = node.running_in(id) as u64;
         let pending = u64::from(state.description().documents) - tally.ended();
-        all.running += running;
-        all.waiting += pending.saturating_sub(running);
-        all.done += tally.done;
-        all.failed += tally.failed;
-        all.cancelled += tally.cancelled;
+        documents.running += running;
+        documents.waiting += pending.saturating_sub(running);
+        documents.done += tally.done;
+        documents.failed += tally.failed;
+        documents.cancelled += tally.cancelled;
     }
-    if let Some(certificate) = nodes.equilibrium.certificate {
-        all.imbalance = if certificate.mean > 0.0 { certificate.highest / certificate.mean - 1.0 } else { 0.0 };
-        all.backlog = Duration::try_from_secs_f64(certificate.mean).unwrap_or(Duration::MAX);
-    }
-    all
+    let balance = node.balance();
+    let stand = balance.equilibrium;
+    // Levels are time only where it is known how fast nodes work.
+    let measured = balance.rate.map(|rate| {
+        let time = |level: f64| Duration::try_from_secs_f64(level / rate).unwrap_or(Duration::MAX);
+        let backlog = time(stand.mean_level);
+        let taking = balance.standings.iter().filter(|standing| standing.takes()).count();
+        let desired_nodes = metrics::desired_nodes(backlog, taking, target);
+        metrics::Measured { regret: time(stand.regret), backlog, desired_nodes }
+    });
+    let imbalance = if stand.mean_level > 0.0 { finite(stand.max_level / stand.mean_level - 1.0) } else { 0.0 };
+    let balance = metrics::Balance {
+        moved: figures.moved.into_iter().collect(),
+        in_flight: own.in_flight,
+        duplicates: counters.duplicates,
+        taken_over: counters.taken_over,
+        imbalance,
+        in_equilibrium: stand.in_equilibrium,
+        measured,
+    };
+    let peers = metrics::Peers {
+        peers: nodes.nodes.into_iter().map(|node| (node.id, node.name, node.state)).collect(),
+        false_deaths: figures.false_deaths,
+        pauses: figures.pauses,
+        ignored: figures.ignored,
+    };
+    metrics::Core { documents, balance, peers }
 }

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::Inner;
 use super::engine::Order;
+use super::traces::UploadTrace;
 use crate::api::types::{Accepted, ErrorCode, Problem, Schema};
 use crate::api::{Document, Upload};
 use crate::store::SegmentBytes;
@@ -50,6 +51,7 @@ pub struct Submission {
     copies: usize,
     // Behind `sending`: what is under way ends first.
     broken: Broken,
+    trace: UploadTrace,
 }
 
 impl Submission {
@@ -70,7 +72,8 @@ impl Submission {
         };
         let (lengths, segment, sending) = (Vec::new(), SegmentBytes::default(), JoinSet::new());
         let broken = Broken { inner: inner.clone(), batch: None };
-        Submission { inner, batch, lengths, segment, bytes: 0, sending, copies: usize::MAX, broken }
+        let trace = UploadTrace::begin(inner.telemetry.as_ref(), batch.id);
+        Submission { inner, batch, lengths, segment, bytes: 0, sending, copies: usize::MAX, broken, trace }
     }
 
     async fn send_segment(&mut self) -> Result<(), Problem> {
@@ -136,7 +139,7 @@ impl Upload for Submission {
             return Err(Problem::new(ErrorCode::Unavailable, "this node has left").hint("submit to another node"));
         }
         let documents = self.lengths.len() as u32;
-        let Submission { inner, batch, lengths, copies, mut broken, .. } = self;
+        let Submission { inner, batch, lengths, copies, mut broken, mut trace, .. } = self;
         let (id, wanted) = (batch.id, batch.options.copies());
         let (reply, acknowledged) = oneshot::channel();
         broken.batch = None;
@@ -147,6 +150,7 @@ impl Upload for Submission {
                 .hint("ask another node for its status; if none knows it, submit it to another")
         })?;
         let copies = copies.min(known);
+        trace.accepted(documents, copies);
         let warning = (copies < wanted)
             .then(|| format!("stored on {copies} of {wanted} nodes: no more are live; losing them loses the batch"));
         Ok(Accepted { schema: Schema, batch: id, documents, copies: copies as u32, warning })

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Pid;
 
 use super::Job;
-use super::environment::hide_secrets;
+use super::environment::hide_private;
 use super::program::refusal;
 
 /// How long a start is tried again while the system is short of files, processes or memory. Others end and free some.
@@ -38,7 +38,7 @@ pub(super) fn spawn(job: &Job, node: &str, is_stopped: impl Fn() -> bool) -> Res
     let rendered = job.template.render(job.doc.number, &job.payload).map_err(|error| error.to_string())?;
     let program = job.template.locate(&rendered.program).map_err(|error| error.to_string())?;
     let mut command = Command::new(&program);
-    hide_secrets(&mut command)
+    hide_private(&mut command)
         .arg0(&rendered.program)
         .args(&rendered.arguments)
         .env("EVENKEEL_BATCH", job.doc.batch.to_string())

@@ -92,6 +92,8 @@ pub trait Watcher: Send + Sync {
     fn failed(&self, error: &str);
     /// What comes from now on is written again.
     fn recovered(&self);
+    /// A commit of so many writes has succeeded, and took so long. Nothing depends on it.
+    fn committed(&self, _took: Duration, _writes: usize) {}
 }
 
 /// All handles of a store; with the last of them it is closed.

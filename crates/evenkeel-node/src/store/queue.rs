@@ -88,6 +88,13 @@ impl Work {
         }
     }
 
+    pub(super) fn journal_bytes(&self) -> usize {
+        match self {
+            Work::Append { bytes, .. } => bytes.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether it must not share the fate of others: what lies around something damaged may be damaged as well.
     fn is_alone(&self) -> bool {
         matches!(self, Work::Drop(_))

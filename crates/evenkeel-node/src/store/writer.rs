@@ -84,11 +84,14 @@ fn take(shared: &Shared, turn: Turn) -> bool {
 
 fn write_group(shared: &Shared, group: Vec<Work>) {
     let marks = shared.index().take_marks();
-    match commit(shared, &group, &marks) {
+    let begun = Instant::now();
+    match shared.health.commits_with(|| commit(shared, &group, &marks)) {
         Ok(change) => {
+            shared.watcher.committed(begun.elapsed(), group.len());
             let through = change.through;
             apply(shared, change);
             shared.health.well();
+            shared.health.journal_grew(group.iter().map(Work::journal_bytes).sum());
             group.into_iter().for_each(|work| work.answer(|| Ok(())));
             if let Some(through) = through {
                 shared.watcher.synced(through);
@@ -311,7 +314,7 @@ fn retry(shared: &Shared) {
         shared.database.open(Access::Again)?;
         shared.database.write(tables::probe)
     });
-    match probed.and_then(|()| commit(shared, &[], &marks)) {
+    match probed.and_then(|()| shared.health.commits_with(|| commit(shared, &[], &marks))) {
         Ok(_) => {
             shared.queue.recover();
             shared.health.well();

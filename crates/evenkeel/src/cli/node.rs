@@ -51,6 +51,10 @@ pub struct NodeArgs {
     #[arg(long, value_name = "IP:PORT", value_parser = value::tcp_address)]
     pub http: Option<SocketAddr>,
 
+    /// Collector of traces, such as http://127.0.0.1:4318 (OTLP over HTTP).
+    #[arg(long, value_name = "URL")]
+    pub otlp: Option<String>,
+
     /// Where the node keeps its key and its documents.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data_dir: Option<PathBuf>,

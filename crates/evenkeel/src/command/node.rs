@@ -2,10 +2,12 @@
 
 use std::io::Write;
 
+use anyhow::Context;
 use evenkeel_node::api::Token;
 use evenkeel_node::config::{Flags, Sources};
 use evenkeel_node::daemon::{Daemon, Options};
 use evenkeel_node::process::{guardian_command, raise_file_limit};
+use evenkeel_node::service_manager::Notifier;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::node::NodeArgs;
@@ -20,7 +22,7 @@ pub(super) fn node(arguments: NodeArgs) -> CommandResult {
     let token = Token::find(config.http.token_file.as_deref()).map_err(Failure::usage)?;
     super::log(&config.log.level, config.log.format);
     raise_file_limit();
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::says(ExitStatus::Failure, error))?;
+    let runtime = runtime().map_err(|error| Failure::says(ExitStatus::Failure, error))?;
     let options = Options {
         config,
         keyring,
@@ -50,14 +52,23 @@ fn flags(arguments: &NodeArgs) -> Flags {
         .set_some("http.listen", "--http", arguments.http.map(|address| address.to_string()))
         .set_some("node.data_dir", "--data-dir", path(&arguments.data_dir))
         .set_some("network.secret_file", "--secret-file", path(&arguments.secret.secret_file))
+        .set_some("telemetry.otlp", "--otlp", arguments.otlp.clone())
         .set_some("node.name", "--name", arguments.name.clone());
     flags
+}
+
+/// At least two threads, on one processor too: while the node's loop holds one, probes are to be answered.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let threads = std::thread::available_parallelism().map_or(2, |processors| processors.get().max(2));
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
 }
 
 async fn serve(options: Options) -> CommandResult {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let manager = Notifier::of_environment().context("$NOTIFY_SOCKET names no socket")?;
     let daemon = Daemon::start(options).await?;
+    let watchdog = daemon.watch(manager)?;
     if let Some(http) = daemon.http() {
         // For people and scripts alike: where to reach it, also with a port that the system chose. Whether anybody reads
         // it does not matter.
@@ -77,6 +88,7 @@ async fn serve(options: Options) -> CommandResult {
         Some(left_behind) => Some(left_behind),
         None => {
             tracing::info!("draining; a second signal stops at once");
+            watchdog.stopping();
             tokio::select! {
                 left_behind = daemon.drain() => Some(left_behind),
                 _ = terminate.recv() => None,
@@ -84,6 +96,7 @@ async fn serve(options: Options) -> CommandResult {
             }
         }
     };
+    drop(watchdog);
     daemon.stop().await;
     match left.transpose()? {
         Some(0) => tracing::info!("left"),

@@ -422,7 +422,11 @@ impl Backend for Fake {
         Ok(Snapshot::default())
     }
 
-    async fn ready(&self) -> Result<(), Problem> {
+    fn live(&self) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    fn ready(&self) -> Result<(), Problem> {
         Ok(())
     }
 

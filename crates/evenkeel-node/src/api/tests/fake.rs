@@ -15,6 +15,7 @@ use evenkeel_net::records::{Captured, Exit, ResultRecord};
 use futures_util::StreamExt;
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::api::metrics::{self, Core};
 use crate::api::types::{
     Accepted, BatchState, BatchStatus, Certificate, DocumentState, DocumentStatus, Documents, Equilibrium, ErrorCode,
     Event, Explanation, NewBatch, NodeState, NodeStatus, Nodes, Problem, ResultLine, Schema,
@@ -33,6 +34,7 @@ pub(super) struct Fake {
     pub(super) state: Arc<State>,
     events: Arc<EventLog>,
     pub(super) not_ready: AtomicBool,
+    pub(super) not_live: AtomicBool,
     pub(super) drained: Mutex<Vec<NodeId>>,
     pub(super) passages: Mutex<Vec<Passage>>,
     /// How often somebody has asked for the nodes.
@@ -71,6 +73,7 @@ impl Default for Fake {
             state: Arc::new(state),
             events: EventLog::keeping(Generation(1), 8),
             not_ready: AtomicBool::new(false),
+            not_live: AtomicBool::new(false),
             drained: Mutex::default(),
             passages: Mutex::default(),
             looks: AtomicUsize::new(0),
@@ -335,10 +338,19 @@ impl Backend for Fake {
     }
 
     async fn metrics(&self) -> Result<Snapshot, Problem> {
-        Ok(Snapshot { waiting: 17, version: "0.1.0".to_owned(), ..Snapshot::default() })
+        let documents = metrics::Documents { waiting: 17, ..metrics::Documents::default() };
+        let core = Some(Core { documents, ..Core::default() });
+        Ok(Snapshot { version: "0.1.0".to_owned(), core, ..Snapshot::default() })
     }
 
-    async fn ready(&self) -> Result<(), Problem> {
+    fn live(&self) -> Result<(), Problem> {
+        match self.not_live.load(SeqCst) {
+            true => Err(Problem::new(ErrorCode::Unavailable, "the loop stands still")),
+            false => Ok(()),
+        }
+    }
+
+    fn ready(&self) -> Result<(), Problem> {
         match self.not_ready.load(SeqCst) {
             true => Err(Problem::new(ErrorCode::Unavailable, "still catching up")),
             false => Ok(()),

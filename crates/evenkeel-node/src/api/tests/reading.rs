@@ -114,12 +114,59 @@ async fn probes_and_metrics() {
     served.fake.not_ready.store(true, SeqCst);
     refused(served.get("/readyz").await, ErrorCode::Unavailable, "still catching up").await;
     assert_eq!(served.get("/livez").await.status(), StatusCode::OK);
+    served.fake.not_live.store(true, SeqCst);
+    refused(served.get("/livez").await, ErrorCode::Unavailable, "the loop stands still").await;
 
     let metrics = served.get("/metrics").await;
     assert!(metrics.headers()["content-type"].to_str().expect("text").starts_with("text/plain; version=0.0.4"));
     let text = metrics.text().await.expect("text");
     assert!(text.contains("evenkeel_documents{state=\"waiting\"} 17\n"), "{text}");
-    assert!(text.contains("evenkeel_build_info{version=\"0.1.0\"} 1\n"), "{text}");
+    assert!(text.contains("evenkeel_build_info{version=\"0.1.0\",commit=\"\"} 1\n"), "{text}");
+}
+
+/// Whatever clients send: a series for each route and class of status, and no more.
+#[tokio::test]
+async fn requests_are_counted_by_route_and_never_by_what_clients_send() {
+    let served = Served::new().await;
+    for number in 0..200 {
+        let ids = format!("{number:016x}");
+        for path in [format!("/v1/batches/{ids}"), format!("/v1/batches/{ids}/documents/{number}"), format!("/{ids}")] {
+            assert_eq!(served.get(&path).await.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+    for method in ["PUT", "BREW", "PROPFIND"] {
+        served.send(Method::from_bytes(method.as_bytes()).expect("a method"), "/v1/nodes").await;
+    }
+    served.get(&format!("/v1/batches/{OLD}")).await;
+    let refused = served.upload("nonsense\n").await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    let accepted = served.upload("{\"command\": [\"true\"]}\n{\"payload\": \"\"}\n{\"payload\": \"\"}\n").await;
+    assert_eq!(accepted.status(), StatusCode::CREATED);
+    let text = served.get("/metrics").await.text().await.expect("text");
+    let mut series: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("evenkeel_http_requests_total")).collect();
+    series.sort_unstable();
+    assert_eq!(
+        series,
+        [
+            "{route=\"/v1/batches\",status=\"2xx\"} 1",
+            "{route=\"/v1/batches\",status=\"4xx\"} 1",
+            "{route=\"/v1/batches/{id}\",status=\"2xx\"} 1",
+            "{route=\"/v1/batches/{id}\",status=\"4xx\"} 200",
+            "{route=\"/v1/batches/{id}/documents/{number}\",status=\"4xx\"} 200",
+            "{route=\"/v1/nodes\",status=\"4xx\"} 3",
+            "{route=\"other\",status=\"4xx\"} 200",
+        ]
+    );
+    for line in [
+        "evenkeel_uploads 0",
+        "evenkeel_uploads_total{outcome=\"accepted\"} 1",
+        "evenkeel_uploads_total{outcome=\"refused\"} 1",
+        "evenkeel_uploads_total{outcome=\"broken\"} 0",
+        "evenkeel_documents_accepted_total 2",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+    }
 }
 
 #[tokio::test]

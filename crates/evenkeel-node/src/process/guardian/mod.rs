@@ -22,7 +22,7 @@ use evenkeel_core::ids::{DocId, Epoch};
 use rustix::process::Pid;
 
 use self::table::{Entry, Table};
-use super::environment::hide_secrets;
+use super::environment::hide_private;
 
 pub use self::watch::guardian_main;
 
@@ -105,7 +105,7 @@ impl Shared {
     fn spawn(&self) -> io::Result<Child> {
         let (program, arguments) = self.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = Command::new(program);
-        let mut child = hide_secrets(&mut command)
+        let mut child = hide_private(&mut command)
             .arg0("evenkeel-guardian")
             .args(arguments)
             .arg(&self.node)

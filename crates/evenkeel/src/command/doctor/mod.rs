@@ -76,7 +76,7 @@ async fn look(arguments: &DoctorArgs) -> Result<Vec<Finding>, Failure> {
     let directory = config.node.data_dir_or_default();
     findings.extend(disk::check(&directory));
     let process = evenkeel_node::daemon::user_of(&directory);
-    findings.extend(limits::check(config.node.max_process, process.as_deref()));
+    findings.extend(limits::check(config.node.most_slots(), process.as_deref()));
     Ok(findings)
 }
 

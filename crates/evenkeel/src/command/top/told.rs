@@ -69,6 +69,7 @@ pub(super) fn words(event: &Event, name: impl Fn(NodeId) -> String) -> String {
             format!("batch {batch} accepted: {}", count(u64::from(*documents)))
         }
         Event::BatchCancelled { batch } => format!("batch {batch} cancelled"),
+        Event::BatchRemoved { batch } => format!("batch {batch} removed"),
         Event::BatchFinished { batch, done, failed, cancelled } => {
             let mut text = format!("batch {batch} finished: {} done", HumanCount(u64::from(*done)));
             for (number, what) in [(failed, "failed"), (cancelled, "cancelled")] {
