@@ -111,7 +111,19 @@ async fn submit(daemon: &Daemon, documents: usize, seconds: &str) -> BatchId {
 async fn finished(daemon: &Daemon, batch: BatchId) {
     let is_finished =
         move |node: &evenkeel_core::Node| node.state().batch(batch).is_some_and(|batch| batch.is_finished());
-    tokio::time::timeout(LONG, daemon.wait_until(is_finished)).await.expect("all documents end");
+    if tokio::time::timeout(LONG, daemon.wait_until(is_finished)).await.is_err() {
+        let health = daemon.inner.store.health();
+        let (trouble, writing, commits) = (health.trouble(), health.writing(), health.commits().count());
+        let left = daemon
+            .ask(move |node| (node.waiting(), node.slots().collect::<Vec<_>>(), node.may_act(), node.gives_away()))
+            .await;
+        panic!(
+            "documents did not end: {}; waiting, slots, acts, gives away: {left:?}; disk: {trouble:?}, {writing:?} at a \
+             commit after {commits}; {:?}",
+            daemon.inner.summary(),
+            daemon.inner.pulse
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
