@@ -45,6 +45,9 @@ struct Sample {
     disk_mib: f64,
 }
 
+/// One figure of a sample.
+type Figure = fn(&Sample) -> f64;
+
 /// What has become of the batches.
 #[derive(Debug, Default)]
 struct Tally {
@@ -171,7 +174,7 @@ fn disk(directory: &Path) -> f64 {
 
 fn tell(minute: u64, kills: u64, tally: &Tally, samples: &[Sample]) {
     let last = &samples[samples.len().saturating_sub(NAMES.len())..];
-    let most = |what: fn(&Sample) -> f64| last.iter().map(what).fold(0.0, f64::max);
+    let most = |what: Figure| last.iter().map(what).fold(0.0, f64::max);
     println!(
         "{minute} min: {kills} kills, {} batches accepted, {} checked, {} lost; at most {:.0} MiB of memory, {:.0} \
          descriptors, {:.0} MiB of disk",
@@ -195,12 +198,12 @@ fn conclude(minutes: u64, kills: u64, tally: &Tally, samples: &[Sample]) {
         tally.refused
     );
     let quarter = samples.len() / 4;
-    let middle = |part: &[Sample], what: fn(&Sample) -> f64| {
+    let middle = |part: &[Sample], what: Figure| {
         let mut values: Vec<f64> = part.iter().map(what).collect();
         values.sort_unstable_by(f64::total_cmp);
         values.get(values.len() / 2).copied().unwrap_or_default()
     };
-    let all: [(&str, fn(&Sample) -> f64); 3] = [
+    let all: [(&str, Figure); 3] = [
         ("memory, MiB", |sample| sample.memory_mib),
         ("descriptors", |sample| sample.descriptors),
         ("disk, MiB", |sample| sample.disk_mib),
@@ -212,7 +215,7 @@ fn conclude(minutes: u64, kills: u64, tally: &Tally, samples: &[Sample]) {
 }
 
 fn drawn(samples: &[Sample], minutes: u64) -> String {
-    let lines = |what: fn(&Sample) -> f64| {
+    let lines = |what: Figure| {
         (0..NAMES.len())
             .map(|node| {
                 let own = samples.iter().filter(|sample| sample.node == node);

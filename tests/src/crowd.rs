@@ -224,6 +224,10 @@ impl Backend for Crowd {
         Ok(Documents { schema: Schema, batch: id, documents, next })
     }
 
+    async fn remove(&self, _: BatchId) -> Result<BatchStatus, Problem> {
+        refused()
+    }
+
     async fn payload(&self, _: DocId) -> Result<Bytes, Problem> {
         refused()
     }
@@ -260,7 +264,11 @@ impl Backend for Crowd {
         Ok(Snapshot::default())
     }
 
-    async fn ready(&self) -> Result<(), Problem> {
+    fn live(&self) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    fn ready(&self) -> Result<(), Problem> {
         Ok(())
     }
 

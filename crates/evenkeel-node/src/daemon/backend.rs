@@ -257,9 +257,8 @@ impl Backend for Daemon {
         let (figures, target) = (self.inner.figures(), self.inner.target_drain);
         let turns = figures.turns.clone();
         let seen = members.clone();
-        let asked = self.inner.ask(move |node| {
-            (status::core(node, &seen, &oneself, figures, target), repair::wanted(node))
-        });
+        let asked =
+            self.inner.ask(move |node| (status::core(node, &seen, &oneself, figures, target), repair::wanted(node)));
         // A loop that stands still must not hide that it does.
         let (core, wanted) = tokio::time::timeout(LOOP_PATIENCE, asked).await.ok().transpose()?.unzip();
         let copies_missing = self.inner.plan.missing(&members, &wanted.unwrap_or_default()) as u64;
