@@ -11,14 +11,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use evenkeel_core::change::Outcome;
 use evenkeel_core::ids::{Attempt, BatchId, DocId, DocNumber, Epoch, Generation, NodeId};
+use evenkeel_core::state::Passage;
 use evenkeel_core::units::Length;
 use evenkeel_net::records::{Captured, Exit, ResultRecord};
 use evenkeel_node::api::types::{
-    Accepted, BatchState, BatchStatus, Certificate, DocumentState, Equilibrium, ErrorCode, Explanation, NewBatch,
-    NodeState, NodeStatus, Nodes, Problem, ResultLine, Schema,
+    Accepted, BatchState, BatchStatus, Certificate, DocumentState, Documents, Equilibrium, ErrorCode, Explanation,
+    NewBatch, NodeState, NodeStatus, Nodes, Problem, ResultLine, Schema,
 };
 use evenkeel_node::api::{
-    ApiSettings, Backend, Document, EventLog, Results, Snapshot, Token, Upload, Wanted, router, serve,
+    ApiSettings, Backend, Document, EventLog, Listing, Results, Snapshot, Token, Upload, Wanted, router, serve,
 };
 use futures_util::StreamExt;
 use tokio::net::TcpListener;
@@ -358,6 +359,21 @@ impl Backend for Fake {
             0 => Err(Problem::new(ErrorCode::Conflict, format!("no document of batch {id} has failed"))),
             _ => Ok(self.memory.accept(failed, command, Some(id))),
         }
+    }
+
+    // The client does not ask for these: the page does.
+
+    async fn documents(&self, id: BatchId, _: Listing) -> Result<Documents, Problem> {
+        self.memory.known(id)?;
+        Ok(Documents { schema: Schema, batch: id, documents: Vec::new(), next: None })
+    }
+
+    async fn payload(&self, doc: DocId) -> Result<Bytes, Problem> {
+        Err(Problem::no_such_document(doc, self.memory.known(doc.batch)?.documents))
+    }
+
+    async fn passages(&self) -> Result<Vec<Passage>, Problem> {
+        Ok(Vec::new())
     }
 
     async fn explain(&self, doc: DocId) -> Result<Explanation, Problem> {
