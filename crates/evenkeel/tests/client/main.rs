@@ -78,8 +78,9 @@ impl Ended {
 }
 
 fn start(served: &Served, arguments: &[&str]) -> Command {
-    let (command, rest) = arguments.split_first().unwrap();
-    program(&[&[*command, "--http", &served.url()], rest].concat())
+    // Of a command of two words both come first.
+    let (command, rest) = arguments.split_at(if arguments[0] == "batch" { 2 } else { 1 });
+    program(&[command, &["--http", &served.url()], rest].concat())
 }
 
 fn run(served: &Served, arguments: &[&str]) -> Ended {
