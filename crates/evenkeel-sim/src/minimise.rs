@@ -130,7 +130,7 @@ const SIMPLER_WORK: &[Change<Work>] = &[
     ("nothing that fails", |work| work.failing = Ratio::NEVER),
     ("nothing that fails by chance", |work| work.flaky = Ratio::NEVER),
     ("no retries", |work| work.retries = 0),
-    ("no time-out", |work| work.timeout = None),
+    ("no time-out", |work| work.timeout = work.timeout.filter(|_| !work.hanging.is_never())),
     ("no cancellation", |work| work.cancel_after = None),
     ("no removal", |work| work.remove_after = None),
     ("lengths that are right", |work| work.misprediction = 0.0),
@@ -176,7 +176,7 @@ mod tests {
     fn a_world_that_fails_is_made_as_small_as_it_can_be() {
         // What hangs for longer than the world has patience is not done: nothing else matters to that.
         let text = "why = 'x'\nseeds = '0'\n[world.cluster]\nnodes = 3\nspeeds = [1.0, 0.5]\n[[world.work]]\ndocuments = 20\n\
-                    lengths = { equal = 900000 }\nretries = 2\n[[world.work]]\ndocuments = 5\nlengths = { equal = 10 }\n\
+                    hanging = '1/1'\ntimeout = '15m'\nretries = 2\n[[world.work]]\ndocuments = 5\nlengths = { equal = 10 }\n\
                     [world.faults]\nloss = '1/10'\n[world.phases]\nfaults = '2s'\nliveness = '10s'";
         let scenario = suite::parse(text).expect("a scenario");
         let mut steps = 0;

@@ -47,10 +47,10 @@ fn another_seed_gives_another_trace_and_telling_a_story_changes_nothing() {
 #[test]
 fn what_is_not_done_in_time_is_found() {
     let text = "why = 'x'\nseeds = '0'\n[world.cluster]\nnodes = 2\n[[world.work]]\ndocuments = 3\n\
-                lengths = { equal = 900000 }\n[world.phases]\nliveness = '10s'";
+                hanging = '1/1'\ntimeout = '15m'\n[world.phases]\nliveness = '10s'";
     let scenario = suite::parse(text).expect("a scenario");
     let outcome = simulate(&scenario.options(0), 0, Subject::Nothing, Checkers::all());
-    let failure = outcome.failure.expect("what takes a quarter of an hour does not end within ten seconds");
+    let failure = outcome.failure.expect("what hangs for a quarter of an hour does not end within ten seconds");
     assert!(failure.kind().starts_with("S1"), "{failure}");
 }
 

@@ -36,8 +36,7 @@ impl World {
         let factor = if machine.slow_until > now { slow } else { 1 };
         let takes = Micros((takes.0 as f64 / machine.speed) as u64).times(factor);
         let timeout = timeout.map(Micros::from);
-        let ends =
-            if fate == Fate::Hanging { timeout } else { Some(timeout.map_or(takes, |timeout| takes.min(timeout))) };
+        let ends = (fate != Fate::Hanging).then(|| timeout.map_or(takes, |timeout| takes.min(timeout)));
         let process = Process { since: now, ends: ends.map(|after| now + after) };
         let before = machine.processes.insert((doc, epoch), process);
         assert!(before.is_none(), "{doc} was started twice under epoch {epoch} on {}", life.0);
