@@ -28,6 +28,9 @@ pub(crate) struct Defect {
     find: String,
     /// By what.
     replace: String,
+    /// The unit tests, of the crate that the file is in, that must find it, by a part of their names; `None`: the simulations.
+    #[serde(default)]
+    pub(crate) tests: Option<String>,
 }
 
 /// The repository that this program was built from.
@@ -44,6 +47,18 @@ pub(crate) fn read() -> anyhow::Result<Vec<Defect>> {
 }
 
 impl Defect {
+    /// The crate that it is in.
+    ///
+    /// # Errors
+    /// If the file is in none.
+    pub(crate) fn package(&self) -> anyhow::Result<&str> {
+        let mut parts = self.file.iter().filter_map(|part| part.to_str());
+        match (parts.next(), parts.next()) {
+            (Some("crates"), Some(package)) => Ok(package),
+            _ => bail!("the defect {} is in no crate: {}", self.name, self.file.display()),
+        }
+    }
+
     /// The file with the defect in it.
     ///
     /// # Errors
@@ -75,6 +90,7 @@ mod tests {
             file: PathBuf::from("some.rs"),
             find: find.to_owned(),
             replace: replace.to_owned(),
+            tests: None,
         }
     }
 
@@ -84,6 +100,9 @@ mod tests {
             let path = root().join(&defect.file);
             let text = std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
             if let Err(why) = defect.plant(&text) {
+                panic!("{why}");
+            }
+            if let Err(why) = defect.package() {
                 panic!("{why}");
             }
         }

@@ -20,7 +20,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Plant defects in the core, one at a time, and see whether the simulations of a pull request find each.
+    /// Plant defects, one at a time, and see whether the simulations of a pull request, or unit tests, find each.
     Mutants(mutants::Arguments),
 }
 

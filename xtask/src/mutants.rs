@@ -1,5 +1,6 @@
 //! `cargo xtask mutants`: does the harness find bugs? Each defect is planted in a copy of the repository, alone, and the
-//! simulations of a pull request are run until one of them fails.
+//! simulations of a pull request are run until one of them fails; or, where the defect is of what the simulator does not run,
+//! the unit tests that it names.
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -61,7 +62,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut rows = Vec::new();
     for (place, defect) in defects.iter().enumerate() {
         tree.plant(defect)?;
-        let trial = trial::run(tree.path(), &target, jobs, patience);
+        let trial = match &defect.tests {
+            None => trial::run(tree.path(), &target, jobs, patience),
+            Some(filter) => trial::test(tree.path(), &target, defect.package()?, filter, patience),
+        };
         tree.mend(defect)?;
         let trial = trial.with_context(|| format!("with the defect {}", defect.name))?;
         eprintln!("{} of {}, {}: {}", place + 1, defects.len(), defect.name, report::line(&trial));

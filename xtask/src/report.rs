@@ -10,9 +10,9 @@ pub(crate) struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Whether a simulation failed. What cannot be built, hangs or dies was not caught: nothing says why.
+    /// Whether a simulation or a test failed. What cannot be built, hangs or dies was not caught: nothing says why.
     pub(crate) fn is_caught(&self) -> bool {
-        matches!(self.trial.verdict, Verdict::Caught { .. })
+        matches!(self.trial.verdict, Verdict::Caught { .. } | Verdict::Tested { failed: Some(_) })
     }
 }
 
@@ -24,6 +24,8 @@ pub(crate) fn line(trial: &Trial) -> String {
             let Found { scenario, seed, what, .. } = found;
             format!("caught by {scenario}, seed {seed}, the {simulations}. simulation ({took}): {}", in_one_line(what))
         }
+        Verdict::Tested { failed: Some(test) } => format!("caught by the test {test} ({took})"),
+        Verdict::Tested { failed: None } => format!("no test fails ({took})"),
         Verdict::Survived { simulations } => format!("nothing fails in {simulations} simulations ({took})"),
         Verdict::Unbuildable(why) => format!("CANNOT BE BUILT:\n{why}"),
         Verdict::Hung { at } => format!("HANGS in {at} ({took})"),
@@ -59,6 +61,8 @@ fn cells(row: &Row<'_>) -> [String; 5] {
         Verdict::Caught { found: Found { scenario, seed, kind, .. }, simulations } => {
             (format!("{kind}, in {scenario} seed {seed}"), simulations.to_string())
         }
+        Verdict::Tested { failed: Some(test) } => (format!("the test `{test}`"), String::new()),
+        Verdict::Tested { failed: None } => ("SURVIVES".to_owned(), String::new()),
         Verdict::Survived { simulations } => ("SURVIVES".to_owned(), simulations.to_string()),
         Verdict::Unbuildable(_) => ("CANNOT BE BUILT".to_owned(), String::new()),
         Verdict::Hung { at } => (format!("HANGS in {at}"), String::new()),

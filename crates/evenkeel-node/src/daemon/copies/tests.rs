@@ -1,14 +1,15 @@
-//! What becomes of a result that its own node cannot write down.
+//! What becomes of a result that its own node cannot write down, and of what a lost node had.
 
-use evenkeel_core::ids::{Generation, Origin};
+use evenkeel_core::ids::{BatchId, Generation, Origin, SegmentNumber};
 use evenkeel_core::load::View;
 use evenkeel_core::settings::Settings;
 use evenkeel_core::units::Micros;
 use evenkeel_core::{Input, Node, Outbox};
-use evenkeel_net::records::Captured;
+use evenkeel_net::records::{Captured, SegmentId};
 
 use super::super::tests::{LONG, Side, record};
 use super::*;
+use crate::store::SegmentBytes;
 use crate::store::tests::Disk;
 
 /// What a courier, or time, has to tell next.
@@ -81,6 +82,36 @@ async fn a_result_that_its_node_cannot_write_gets_a_copy_elsewhere() {
     assert_eq!(told, [(a.me.node, false), (b.me.node, true)]);
     assert_eq!(*kept, record);
     assert_eq!(b.store.results.get(doc).unwrap(), Some(record));
+    a.network.shutdown().await;
+    b.network.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_lost_node_had_gets_another_copy() {
+    let mut a = Side::start("a", Vec::new()).await;
+    let b = Side::start("b", vec![a.network.local_addr().to_string()]).await;
+    a.meets(&b).await;
+    let mut node = a.node();
+    let (record, gone) = (record(&node), NodeId([9; 16]));
+    let segment = SegmentId { batch: BatchId(1), segment: SegmentNumber(0) };
+    let mut payloads = SegmentBytes::default();
+    assert!(payloads.push(b"one"));
+    a.store.payloads.put(segment, payloads, Some(vec![a.me.node, gone])).await.unwrap();
+    a.store.results.put(std::slice::from_ref(&record), &[gone, a.me.node]).await.unwrap();
+    let mut copies = Copies::new(&node, 2, a.network.clone(), a.store.clone(), a.orders.clone(), Duration::ZERO);
+    node.step(Micros(1), Input::View(View { live: [b.peer()].into() }), &mut Outbox::new());
+    copies.lost(gone, &node);
+    let all = async {
+        loop {
+            match a.received.recv().await.expect("the orders go on") {
+                Order::Repaired { all } => return all,
+                _ => {}
+            }
+        }
+    };
+    assert!(tokio::time::timeout(LONG, all).await.expect("a repair in time"), "everything has found a place");
+    assert!(b.store.payloads.get(segment).unwrap().is_some());
+    assert_eq!(b.store.results.get(record.doc).unwrap(), Some(record));
     a.network.shutdown().await;
     b.network.shutdown().await;
 }
