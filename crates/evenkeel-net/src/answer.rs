@@ -153,7 +153,7 @@ impl Answerer {
     async fn take_results(&self, peer: NodeId, header: PutResults, receive: &mut FrameReader) -> Result<(), Broken> {
         while let Some(part) = receive.next().await? {
             let Part::Results(group) = part else { return Err(refused("results were to follow")) };
-            self.service.put_results(peer, header, group.into_owned()).await?;
+            self.service.put_results(peer, header.clone(), group.into_owned()).await?;
         }
         Ok(())
     }

@@ -10,10 +10,12 @@ use tokio::sync::mpsc;
 use crate::records::{Payload, ResultRecord, SegmentId};
 
 /// Says of a set of results whose log will carry their outcomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PutResults {
     /// Which run of the sender this is.
     pub generation: Generation,
+    /// All nodes that are to have a copy of them.
+    pub holders: Vec<NodeId>,
 }
 
 /// Why a node did not do what a peer asked: a sentence for people, without a full stop.

@@ -147,7 +147,7 @@ fn requests() -> Vec<Request> {
     vec![
         Request::PutPayloads { segment: segment(), holders: vec![NODE], documents: 3 },
         Request::GetPayloads { segment: segment() },
-        Request::PutResults { header: PutResults { generation: Generation(9) } },
+        Request::PutResults { header: PutResults { generation: Generation(9), holders: vec![NODE] } },
         Request::GetResults { batch: BATCH, wanted: docs() },
         Request::Explain { doc: DocId { batch: BATCH, number: DocNumber(4) } },
     ]

@@ -47,7 +47,7 @@ pub use token::{Token, TokenError};
 /// What an operator may set of the API.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
-    /// The token that every request but `/livez` and `/readyz` must bring; `None`: no token is asked for.
+    /// The token that every request but `/livez`, `/readyz` and the page itself must bring; `None`: no token is asked for.
     pub token: Option<Token>,
     /// Largest payload of a document in bytes.
     pub max_payload: u64,

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use evenkeel_core::Input;
 use evenkeel_core::batch::BatchOptions;
 use evenkeel_core::change::Outcome;
 use evenkeel_core::ids::{BatchId, DocId, DocNumber, NodeId, Origin};
 use evenkeel_core::state::Passage;
 use evenkeel_core::units::Length;
+use evenkeel_core::{Input, Node};
 use evenkeel_net::records::SegmentId;
 
 use super::upload::Submission;
@@ -22,6 +22,7 @@ use crate::api::types::{
 use crate::api::{Backend, Document, EventLog, Listing, Results, Snapshot, Upload, Wanted};
 use crate::config::COPIES;
 use crate::process::Template;
+use crate::store::SegmentBytes;
 
 /// Time for which metrics wait for the loop: less than Prometheus waits for them.
 const LOOP_PATIENCE: Duration = Duration::from_secs(3);
@@ -41,14 +42,28 @@ impl Inner {
         Ok(options)
     }
 
-    /// How a batch stands. One that is not known may just have been accepted elsewhere: it is waited for a little.
+    /// How a batch stands.
     async fn status(&self, id: BatchId) -> Result<BatchStatus, Problem> {
+        self.know(id, move |node| status::batch(node, id)).await
+    }
+
+    /// How many documents it has: without a look at any of them.
+    async fn documents(&self, id: BatchId) -> Result<u32, Problem> {
+        self.know(id, move |node| node.state().batch(id).map(|batch| batch.description().documents)).await
+    }
+
+    /// Something of a batch. One that is not known may just have been accepted elsewhere: it is waited for a little.
+    async fn know<T: Send + 'static>(
+        &self,
+        id: BatchId,
+        what: impl FnOnce(&Node) -> Option<T> + Clone + Send + 'static,
+    ) -> Result<T, Problem> {
         let mut changed = self.changed.clone();
         let deadline = tokio::time::Instant::now() + self.gossip_interval * 3;
         loop {
             changed.mark_unchanged();
-            if let Some(status) = self.ask(move |node| status::batch(node, id)).await? {
-                return Ok(status);
+            if let Some(known) = self.ask(what.clone()).await? {
+                return Ok(known);
             }
             if !matches!(tokio::time::timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
                 return Err(Problem::no_such_batch(id));
@@ -66,8 +81,15 @@ impl Inner {
         if let Some(payloads) = own {
             return Ok(payloads);
         }
+        // Each is held in memory as a whole; the next who asks finds it here.
+        let _turn = self.fetching.acquire().await.expect("it is never closed");
         for source in self.ask(move |node| starter::sources(node, segment)).await? {
             let Ok(Some(found)) = self.network.get_payloads(source, segment).await else { continue };
+            if let Some(bytes) = SegmentBytes::from_payloads(segment, &found)
+                && let Err(error) = self.store.payloads.put(segment, bytes, None).await
+            {
+                tracing::debug!(%error, "payloads that were fetched are not kept");
+            }
             let found: BTreeMap<DocNumber, Bytes> =
                 found.into_iter().map(|payload| (payload.number, payload.bytes)).collect();
             if let Some(payloads) = numbers.iter().map(|number| found.get(number).cloned()).collect() {
@@ -216,12 +238,12 @@ impl Backend for Daemon {
     }
 
     async fn documents(&self, id: BatchId, wanted: Listing) -> Result<Documents, Problem> {
-        self.inner.status(id).await?;
+        self.inner.documents(id).await?;
         listing::page(&self.inner, id, wanted).await
     }
 
     async fn payload(&self, doc: DocId) -> Result<Bytes, Problem> {
-        let documents = self.inner.status(doc.batch).await?.documents;
+        let documents = self.inner.documents(doc.batch).await?;
         if doc.number.0 >= documents {
             return Err(Problem::no_such_document(doc, documents));
         }

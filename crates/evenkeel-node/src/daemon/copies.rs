@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::Node;
-use evenkeel_core::ids::{BatchId, DocId, Epoch, NodeId};
+use evenkeel_core::ids::{BatchId, DocId, Epoch, Generation, NodeId};
 use evenkeel_net::records::ResultRecord;
 use evenkeel_net::{Network, PutResults};
 use tokio::sync::mpsc;
@@ -40,6 +40,9 @@ const HOMELESS: Duration = Duration::from_secs(1);
 /// Time after which copies that nobody took are offered again: longer than peers are passed over. Nobody need have come or
 /// gone meanwhile, as when this node could hear and not be heard.
 const SCARCE: Duration = Duration::from_secs(12);
+
+/// A result, and the nodes that are to have it.
+type Parcel = (Arc<ResultRecord>, Vec<NodeId>);
 
 /// A result on its way to other nodes.
 struct Copying {
@@ -75,9 +78,9 @@ pub(super) struct Copies {
     plan: Plan,
     orders: Orders,
     under_way: BTreeMap<(DocId, Epoch), Copying>,
-    couriers: BTreeMap<NodeId, mpsc::UnboundedSender<Arc<ResultRecord>>>,
+    couriers: BTreeMap<NodeId, mpsc::UnboundedSender<Parcel>>,
     /// To this node's own disk.
-    clerk: mpsc::UnboundedSender<(Arc<ResultRecord>, Vec<NodeId>)>,
+    clerk: mpsc::UnboundedSender<Parcel>,
     distrusted: BTreeMap<NodeId, Instant>,
     detours: Arc<Detours>,
     repairing: Option<JoinHandle<()>>,
@@ -148,9 +151,15 @@ impl Copies {
         // This node is one of those that are waited for.
         let mut copying = Copying { record: record.clone(), missing: 1, asked: vec![self.plan.me], failed: Vec::new() };
         let copies = self.plan.copies_of(node, record.doc.batch);
-        while copying.missing < copies && self.ask_another(&mut copying, node) {
+        let mut others = Vec::new();
+        while copying.missing < copies
+            && let Some(next) = self.choose(&mut copying, node)
+        {
             copying.missing += 1;
+            others.push(next);
         }
+        // Only now is it known who all of them are.
+        others.into_iter().for_each(|other| self.send(other, &copying, node));
         let place = (record.doc, record.epoch);
         // The clerk lives as long as its sender.
         let _ = self.clerk.send((record, copying.asked.clone()));
@@ -178,8 +187,8 @@ impl Copies {
         None
     }
 
-    /// Sends the record to the next node that should have it. False if there is none left.
-    fn ask_another(&mut self, copying: &mut Copying, node: &Node) -> bool {
+    /// The next node that should have the record; `None` if there is none left.
+    fn choose(&mut self, copying: &mut Copying, node: &Node) -> Option<NodeId> {
         let doc = copying.record.doc;
         let now = Instant::now();
         self.distrusted.retain(|_, until| *until > now);
@@ -187,21 +196,18 @@ impl Copies {
         let mut fresh = candidates.into_iter().filter(|candidate| !copying.asked.contains(candidate));
         let trusted = |candidate: &NodeId| !self.distrusted.contains_key(candidate);
         // A distrusted one is better than none.
-        let next = fresh.clone().find(trusted).or_else(|| fresh.next());
-        let Some(next) = next else { return false };
+        let next = fresh.clone().find(trusted).or_else(|| fresh.next())?;
         copying.asked.push(next);
-        self.send(next, copying.record.clone(), node);
-        true
+        Some(next)
     }
 
-    fn send(&mut self, to: NodeId, record: Arc<ResultRecord>, node: &Node) {
+    fn send(&mut self, to: NodeId, copying: &Copying, node: &Node) {
         let courier = self.couriers.entry(to).or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
-            let header = PutResults { generation: node.me().generation };
             let courier = Courier {
                 network: self.plan.network.clone(),
                 to,
-                header,
+                generation: node.me().generation,
                 orders: self.orders.clone(),
                 detours: self.detours.clone(),
             };
@@ -209,7 +215,7 @@ impl Copies {
             sender
         });
         // A courier lives as long as its sender.
-        let _ = courier.send(record);
+        let _ = courier.send((copying.record.clone(), copying.holders()));
     }
 
     /// Takes note of a copy. Returns the record once enough copies are there, or as many as can be.
@@ -227,10 +233,11 @@ impl Copies {
         let mut copying = self.under_way.remove(&(doc, epoch))?;
         if !success {
             // It stays among those asked, so that it is not asked for the same twice.
-            if self.ask_another(&mut copying, node) {
-                copying.missing += 1;
-            }
             copying.failed.push(to);
+            if let Some(next) = self.choose(&mut copying, node) {
+                copying.missing += 1;
+                self.send(next, &copying, node);
+            }
         }
         // It was stored here with those in mind that were asked at first.
         if !copying.failed.is_empty() {
@@ -316,18 +323,14 @@ fn size(record: &ResultRecord) -> u64 {
 }
 
 /// Puts the first result, and what waits behind it, into a group. Returns its bytes.
-fn gather(
-    group: &mut Vec<Arc<ResultRecord>>,
-    first: Arc<ResultRecord>,
-    receiver: &mut mpsc::UnboundedReceiver<Arc<ResultRecord>>,
-) -> u64 {
-    let mut bytes = size(&first);
+fn gather(group: &mut Vec<Parcel>, first: Parcel, receiver: &mut mpsc::UnboundedReceiver<Parcel>) -> u64 {
+    let mut bytes = size(&first.0);
     group.push(first);
     while bytes < GROUP_BYTES
         && group.len() < GROUP
         && let Ok(next) = receiver.try_recv()
     {
-        bytes += size(&next);
+        bytes += size(&next.0);
         group.push(next);
     }
     bytes
@@ -348,7 +351,7 @@ struct Clerk {
 impl Clerk {
     /// Whatever has gathered while the last group was being written is written together. The store says what is wrong with
     /// the disk; what it did not take is no copy, and somebody else must have one.
-    async fn keep(self, mut received: mpsc::UnboundedReceiver<(Arc<ResultRecord>, Vec<NodeId>)>) {
+    async fn keep(self, mut received: mpsc::UnboundedReceiver<Parcel>) {
         let mut group = Vec::new();
         while received.recv_many(&mut group, GROUP).await > 0 {
             let mut by_holders: BTreeMap<Vec<NodeId>, Vec<ResultRecord>> = BTreeMap::new();
@@ -372,29 +375,40 @@ impl Clerk {
 struct Courier {
     network: Network,
     to: NodeId,
-    header: PutResults,
+    generation: Generation,
     orders: Orders,
     detours: Arc<Detours>,
 }
 
 impl Courier {
     /// Whatever has gathered while the last group was on its way goes together.
-    async fn carry(self, mut receiver: mpsc::UnboundedReceiver<Arc<ResultRecord>>) {
-        let to = self.to;
+    async fn carry(self, mut receiver: mpsc::UnboundedReceiver<Parcel>) {
         let mut group = Vec::new();
         while let Some(first) = receiver.recv().await {
-            let bytes = gather(&mut group, first, &mut receiver);
-            let records: Vec<ResultRecord> = group.iter().map(|record| record.as_ref().clone()).collect();
-            let put = tokio::time::timeout(patience(bytes), self.network.put_results(to, self.header, &records)).await;
-            let success = matches!(put, Ok(Ok(())));
-            match put {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => self.detours.tell(to, &error),
-                Err(_) => self.detours.tell(to, &"this one did not take them in time"),
+            gather(&mut group, first, &mut receiver);
+            let mut by_holders: BTreeMap<Vec<NodeId>, Vec<ResultRecord>> = BTreeMap::new();
+            for (record, holders) in group.drain(..) {
+                by_holders.entry(holders).or_default().push(record.as_ref().clone());
             }
-            for record in group.drain(..) {
-                self.orders.send(Order::Copied { doc: record.doc, epoch: record.epoch, to, success });
+            for (holders, records) in by_holders {
+                self.hand_over(holders, records).await;
             }
+        }
+    }
+
+    async fn hand_over(&self, holders: Vec<NodeId>, records: Vec<ResultRecord>) {
+        let to = self.to;
+        let header = PutResults { generation: self.generation, holders };
+        let patience = patience(records.iter().map(size).sum());
+        let put = tokio::time::timeout(patience, self.network.put_results(to, header, &records)).await;
+        let success = matches!(put, Ok(Ok(())));
+        match put {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.detours.tell(to, &error),
+            Err(_) => self.detours.tell(to, &"this one did not take them in time"),
+        }
+        for record in records {
+            self.orders.send(Order::Copied { doc: record.doc, epoch: record.epoch, to, success });
         }
     }
 }

@@ -188,7 +188,7 @@ impl Engine {
             }
             Order::Ask(question) => question(&self.node),
             // The disk has failed since the upload began: the client hears it, as do those who were already waiting.
-            Order::Submit { .. } if self.node.is_ailing() => {}
+            Order::Submit { batch, .. } if self.node.is_ailing() => self.step(Input::Remove(batch.id), out),
             Order::Submit { batch, lengths, reply } => {
                 self.awaiting.insert(batch.id, reply);
                 self.step(Input::Submit { batch, lengths }, out);
@@ -295,7 +295,10 @@ impl Engine {
                 match event {
                     Event::Silent(node) => self.copies.lost(node, &self.node),
                     Event::Joined(node) => self.copies.joined(node, &self.node),
-                    Event::BatchRemoved(batch) => self.copies.forget(batch),
+                    Event::BatchRemoved(batch) => {
+                        self.copies.forget(batch);
+                        self.starter.forget(batch);
+                    }
                     _ => {}
                 }
                 self.news.tell(event, &self.node);

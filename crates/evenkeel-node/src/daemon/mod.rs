@@ -42,7 +42,7 @@ use evenkeel_core::settings::Settings;
 use evenkeel_core::{Input, Node, Outbox};
 use evenkeel_net::records::ResultRecord;
 use evenkeel_net::{Keyring, Members, Network, NetworkConfig};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -81,6 +81,9 @@ const REPAIR_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Time after which a leaving node asks again whom it could not give the only copy of something.
 const REPAIR_PAUSE: Duration = Duration::from_secs(1);
+
+/// Segments of payloads that are fetched for clients at once.
+const FETCHING: usize = 2;
 
 /// Bytes of notes after which a journal is written anew, shorter. All of it is read at the next start.
 const JOURNAL_BYTES: usize = 32 << 20;
@@ -125,6 +128,8 @@ pub struct Inner {
     batch_defaults: BatchOptions,
     capture_max: u64,
     gossip_interval: Duration,
+    /// Segments that may be fetched for clients at once.
+    fetching: Semaphore,
     batches: AtomicU64,
     data_dir: PathBuf,
 }
@@ -352,6 +357,7 @@ impl Daemon {
             batch_defaults: config.batch_defaults(),
             capture_max: config.processes.capture_max,
             gossip_interval: config.gossip.interval,
+            fetching: Semaphore::new(FETCHING),
             batches: AtomicU64::new(0),
             data_dir,
         });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenkeel_core::Node;
-use evenkeel_core::ids::{BatchId, DocId, NodeId};
+use evenkeel_core::ids::{BatchId, DocId, Generation, NodeId};
 use evenkeel_net::records::{ResultRecord, SegmentId};
 use evenkeel_net::{Member, Members, Network, PutResults};
 
@@ -51,11 +51,18 @@ pub(super) struct Plan {
 struct Places {
     staying: Vec<NodeId>,
     heirs: Vec<NodeId>,
+    /// Copies that there are to be.
+    wanted: usize,
 }
 
 impl Places {
     fn with(&self, heir: NodeId) -> Vec<NodeId> {
         self.staying.iter().copied().chain([heir]).collect()
+    }
+
+    /// Whether one more copy makes it complete.
+    fn lack_one(&self) -> bool {
+        self.staying.len() + 1 >= self.wanted
     }
 }
 
@@ -108,7 +115,11 @@ impl Plan {
             let candidates = node.holders(segment.batch, segment.segment).into_iter();
             let heirs: Vec<NodeId> =
                 candidates.filter(|heir| stays(heir) && !holders.contains(heir)).take(HEIRS).collect();
-            (!heirs.is_empty()).then(|| Places { staying: staying(holders), heirs })
+            let wanted = match occasion {
+                Occasion::LeavingSole => 1,
+                Occasion::Change | Occasion::Leaving => self.copies_of(node, segment.batch),
+            };
+            (!heirs.is_empty()).then(|| Places { staying: staying(holders), heirs, wanted })
         };
         let entrusted =
             self.store.payloads.entrusted().into_iter().filter(|(segment, holders)| lacks(segment.batch, holders));
@@ -120,15 +131,14 @@ impl Plan {
                 results.entry(places).or_default().push(doc);
             }
         }
-        let header = PutResults { generation: node.me().generation };
-        Repair { plan: self.clone(), header, payloads, results }
+        Repair { plan: self.clone(), generation: node.me().generation, payloads, results }
     }
 }
 
 /// Copies to be made.
 pub(super) struct Repair {
     plan: Plan,
-    header: PutResults,
+    generation: Generation,
     payloads: Vec<(SegmentId, Places)>,
     results: BTreeMap<Places, Vec<DocId>>,
 }
@@ -142,7 +152,7 @@ impl Repair {
         self.payloads.len() + self.results.values().map(Vec::len).sum::<usize>()
     }
 
-    /// Makes them, one after the other, so that the cluster's work goes on beside. True if all were made.
+    /// Makes one more of each, one after the other, so that the cluster's work goes on beside. True if nothing is missing then.
     pub(super) async fn run(self) -> bool {
         let mut all = true;
         for (segment, places) in &self.payloads {
@@ -167,7 +177,7 @@ impl Repair {
             match self.plan.network.put_payloads(*heir, segment, &holders, &found).await {
                 Ok(()) => {
                     self.plan.store.payloads.set_holders(segment, &holders);
-                    return true;
+                    return places.lack_one();
                 }
                 Err(error) => self.complain(&error),
             }
@@ -191,11 +201,12 @@ impl Repair {
 
     async fn copy_results(&self, places: &Places, group: &[ResultRecord]) -> bool {
         for heir in &places.heirs {
-            match self.plan.network.put_results(*heir, self.header, group).await {
+            let holders = places.with(*heir);
+            let header = PutResults { generation: self.generation, holders: holders.clone() };
+            match self.plan.network.put_results(*heir, header, group).await {
                 Ok(()) => {
-                    let holders = places.with(*heir);
                     self.plan.store.results.set_holders(group.iter().map(|record| record.doc), &holders);
-                    return true;
+                    return places.lack_one();
                 }
                 Err(error) => self.complain(&error),
             }

@@ -12,7 +12,7 @@ use evenkeel_net::records::{Payload, ResultRecord, SegmentId};
 use evenkeel_net::{PutResults, Refusal, Service};
 use tokio::sync::mpsc;
 
-use super::engine::Orders;
+use super::engine::{Order, Orders};
 use crate::store::{SegmentBytes, Store};
 
 /// Serves peers from the stores, and hands messages to the loop.
@@ -37,7 +37,15 @@ impl Service for Peers {
     ) -> Result<(), Refusal> {
         let bytes = SegmentBytes::from_payloads(segment, &payloads);
         let bytes = bytes.ok_or_else(|| Refusal("the payloads are not those of consecutive documents".to_owned()))?;
-        self.store.payloads.put(segment, bytes, Some(holders)).await.map_err(unwritable)
+        self.store.payloads.put(segment, bytes, Some(holders)).await.map_err(unwritable)?;
+        // That its upload has broken off may have overtaken it.
+        let store = self.store.clone();
+        self.orders.send(Order::Ask(Box::new(move |node| {
+            if node.state().is_removed(segment.batch) {
+                store.remove_batch(segment.batch);
+            }
+        })));
+        Ok(())
     }
 
     async fn get_payloads(&self, _from: NodeId, segment: SegmentId) -> Result<Option<Vec<Payload>>, Refusal> {
@@ -45,9 +53,18 @@ impl Service for Peers {
     }
 
     /// Stores results, and lets the core know of the outcomes ahead of the sender's log.
-    async fn put_results(&self, from: NodeId, header: PutResults, results: Vec<ResultRecord>) -> Result<(), Refusal> {
+    async fn put_results(
+        &self,
+        from: NodeId,
+        mut header: PutResults,
+        results: Vec<ResultRecord>,
+    ) -> Result<(), Refusal> {
+        // Whoever has it is one of those who have it, whatever a peer says.
+        if !header.holders.contains(&self.me) {
+            header.holders.push(self.me);
+        }
         let mut ended: BTreeMap<(BatchId, Epoch, NodeId, Outcome), DocSet> = BTreeMap::new();
-        self.store.results.put(&results, &[from, self.me]).await.map_err(unwritable)?;
+        self.store.results.put(&results, &header.holders).await.map_err(unwritable)?;
         for record in &results {
             let key = (record.doc.batch, record.epoch, record.node, record.outcome);
             ended.entry(key).or_default().insert(record.doc.number);

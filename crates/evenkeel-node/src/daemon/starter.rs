@@ -118,6 +118,11 @@ impl Starter {
         claims.into_iter().filter_map(|claim| self.start(claim, node)).collect()
     }
 
+    /// A batch is removed.
+    pub(super) fn forget(&mut self, batch: BatchId) {
+        self.templates.remove(&batch);
+    }
+
     /// Kills a process, or forgets a claim that waits for its payload. Returns what to tell the core in that case.
     pub(super) fn kill(&mut self, doc: DocId, epoch: Epoch) -> Option<Input> {
         if self.executor.kill(doc, epoch) {

@@ -27,8 +27,8 @@ async fn payloads_go_and_come_back() {
 async fn results_go_and_come_back() {
     let (a, b) = pair().await;
     let all: Vec<ResultRecord> = (0..3_000).map(|number| result(number, 2_000)).collect();
-    let header = PutResults { generation: Generation(1) };
-    b.network.put_results(a.id(), header, &all).await.unwrap();
+    let header = PutResults { generation: Generation(1), holders: Vec::new() };
+    b.network.put_results(a.id(), header.clone(), &all).await.unwrap();
     assert!(a.service.put_headers.lock().unwrap().iter().all(|got| *got == header));
     assert_eq!(*a.service.results.lock().unwrap(), all);
 
@@ -73,7 +73,7 @@ async fn a_refusal_says_who_and_why() {
     *a.service.refuse.lock().unwrap() = Some(Refusal("the disk is full".to_owned()));
     let error = b.network.put_payloads(a.id(), segment(0), &[], &payloads(10, 10)).await.unwrap_err();
     assert_eq!(error.to_string(), format!("storing payloads at node {}: it refused: the disk is full", a.id()));
-    let header = PutResults { generation: Generation(1) };
+    let header = PutResults { generation: Generation(1), holders: Vec::new() };
     // Refused after the first group, while the rest is still being sent.
     let many: Vec<ResultRecord> = (0..100).map(|number| result(number, 500_000)).collect();
     let error = soon("an answer", b.network.put_results(a.id(), header, &many)).await.unwrap_err();

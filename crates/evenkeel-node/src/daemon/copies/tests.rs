@@ -32,7 +32,7 @@ fn groups_are_bounded_in_bytes_and_large_ones_have_longer() {
     let node = Node::new(Origin { node: NodeId([1; 16]), generation: Generation(1) }, Settings::default(), false, 1);
     let sized = |bytes: usize| {
         let stdout = Captured { bytes: vec![0; bytes].into(), dropped: 0 };
-        Arc::new(ResultRecord { stdout, ..record(&node) })
+        (Arc::new(ResultRecord { stdout, ..record(&node) }), Vec::new())
     };
     let sizes = [1 << 20, 3 << 20, 100, 16 << 20, 100].into_iter().chain([0; 600]);
     sizes.for_each(|bytes| sender.send(sized(bytes)).unwrap());
@@ -103,9 +103,8 @@ async fn what_a_lost_node_had_gets_another_copy() {
     copies.lost(gone, &node);
     let all = async {
         loop {
-            match a.received.recv().await.expect("the orders go on") {
-                Order::Repaired { all } => return all,
-                _ => {}
+            if let Order::Repaired { all } = a.received.recv().await.expect("the orders go on") {
+                return all;
             }
         }
     };

@@ -127,7 +127,11 @@ async fn watch(client: Client, first: Nodes) -> CommandResult {
                 }
                 None
             }
-            heard = heard.recv() => heard.map(Brought::Heard),
+            heard = heard.recv() => match heard {
+                Some(heard) => Some(Brought::Heard(heard)),
+                // Who listens has broken off: by a defect, which has been told.
+                None => break ExitStatus::Failure,
+            },
             Some(brought) = beside.join_next() => Some(brought.unwrap_or_else(|error| {
                 std::panic::resume_unwind(error.into_panic())
             })),
