@@ -30,7 +30,7 @@ pub(crate) struct Defect {
     replace: String,
     /// The unit tests, of the crate that the file is in, that must find it, by a part of their names; `None`: the simulations.
     #[serde(default)]
-    pub(crate) tests: Option<String>,
+    tests: Option<String>,
 }
 
 /// The repository that this program was built from.
@@ -47,11 +47,15 @@ pub(crate) fn read() -> anyhow::Result<Vec<Defect>> {
 }
 
 impl Defect {
-    /// The crate that it is in.
+    /// What must find it: unit tests, by their package and a part of their names; `None`: the simulations.
     ///
     /// # Errors
-    /// If the file is in none.
-    pub(crate) fn package(&self) -> anyhow::Result<&str> {
+    /// If there are to be tests, and its file is in no crate.
+    pub(crate) fn way(&self) -> anyhow::Result<Option<(&str, &str)>> {
+        self.tests.as_deref().map(|filter| Ok((self.package()?, filter))).transpose()
+    }
+
+    fn package(&self) -> anyhow::Result<&str> {
         let mut parts = self.file.iter().filter_map(|part| part.to_str());
         match (parts.next(), parts.next()) {
             (Some("crates"), Some(package)) => Ok(package),
@@ -102,7 +106,7 @@ mod tests {
             if let Err(why) = defect.plant(&text) {
                 panic!("{why}");
             }
-            if let Err(why) = defect.package() {
+            if let Err(why) = defect.way() {
                 panic!("{why}");
             }
         }

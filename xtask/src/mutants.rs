@@ -2,7 +2,9 @@
 //! simulations of a pull request are run until one of them fails; or, where the defect is of what the simulator does not run,
 //! the unit tests that it names.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use clap::Args;
 use crate::defects::{self, Defect};
 use crate::report::{self, Row};
 use crate::tree::Tree;
-use crate::trial::{self, Verdict};
+use crate::trial::{self, Trial, Verdict};
 
 /// Arguments of `mutants`.
 #[derive(Debug, Args)]
@@ -53,19 +55,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let tree = Tree::copy(defects::root(), &work.join("tree"))?;
     let target = work.join("target");
 
-    eprintln!("without any defect: ...");
-    let whole = trial::run(tree.path(), &target, jobs, patience)?;
-    eprintln!("without any defect: {}", report::line(&whole));
-    let Verdict::Survived { .. } = whole.verdict else {
-        bail!("without any defect planted, something fails already: mend that first");
-    };
+    // Of each way to find something: the simulations, and each set of tests.
+    let ways: BTreeMap<Option<(&str, &str)>, &Defect> =
+        defects.iter().map(|defect| Ok((defect.way()?, defect))).collect::<anyhow::Result<_>>()?;
+    for defect in ways.into_values() {
+        let whole = find(defect, &tree, &target, jobs, patience)?;
+        eprintln!("without any defect: {}", report::line(&whole));
+        let (Verdict::Survived { .. } | Verdict::Tested { failed: None }) = whole.verdict else {
+            bail!("without any defect planted, something fails already: mend that first");
+        };
+    }
     let mut rows = Vec::new();
     for (place, defect) in defects.iter().enumerate() {
         tree.plant(defect)?;
-        let trial = match &defect.tests {
-            None => trial::run(tree.path(), &target, jobs, patience),
-            Some(filter) => trial::test(tree.path(), &target, defect.package()?, filter, patience),
-        };
+        let trial = find(defect, &tree, &target, jobs, patience);
         tree.mend(defect)?;
         let trial = trial.with_context(|| format!("with the defect {}", defect.name))?;
         eprintln!("{} of {}, {}: {}", place + 1, defects.len(), defect.name, report::line(&trial));
@@ -79,6 +82,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let caught = rows.iter().filter(|row| row.is_caught()).count();
     eprintln!("{caught} of {} defects are caught", rows.len());
     Ok(if caught == rows.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Tries what must find a defect on the tree as it stands.
+fn find(defect: &Defect, tree: &Tree, target: &Path, jobs: usize, patience: Duration) -> anyhow::Result<Trial> {
+    match defect.way()? {
+        None => trial::run(tree.path(), target, jobs, patience),
+        Some((package, filter)) => trial::test(tree.path(), target, package, filter, patience),
+    }
 }
 
 fn chosen(names: &[String]) -> anyhow::Result<Vec<Defect>> {
