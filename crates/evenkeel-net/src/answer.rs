@@ -116,6 +116,10 @@ impl Answerer {
             Request::Explain { doc } => {
                 send.write(&Part::Explanation(self.service.explain(peer, doc).await)).await?;
             }
+            Request::Lists { segment, reading } => {
+                let lists = self.service.lists(peer, segment, reading).await?;
+                send.write(&Part::Lists(lists)).await?;
+            }
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::error::{RequestError, RequestFailure};
 use crate::frames::{FrameError, FrameReader, FrameWriter};
+use crate::lists::{Lists, Reading};
 use crate::peers::Peers;
 use crate::records::{Payload, ResultRecord, SegmentId};
 use crate::request::{Item, Part, Request, groups};
@@ -111,6 +112,21 @@ impl Asker {
         match asking.next().await? {
             Part::Explanation(explanation) => Ok(explanation),
             _ => Err(asking.malformed("something other than an explanation")),
+        }
+    }
+
+    pub(crate) async fn lists(
+        &self,
+        from: NodeId,
+        segment: SegmentId,
+        reading: Reading,
+    ) -> Result<Lists, RequestError> {
+        let request = Request::Lists { segment, reading };
+        let mut asking = self.ask(from, "asking who holds a segment at node", &request).await?;
+        asking.send.finish();
+        match asking.next().await? {
+            Part::Lists(lists) => Ok(lists),
+            _ => Err(asking.malformed("something other than lists of holders")),
         }
     }
 

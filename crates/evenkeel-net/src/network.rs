@@ -23,6 +23,7 @@ use crate::gossip::{Gossip, GossipChannels, MAX_GENERATION};
 use crate::gossip_transport::GossipTransport;
 use crate::ground::{Ended, Ground};
 use crate::lanes::Lanes;
+use crate::lists::{Lists, Reading};
 use crate::members::Members;
 use crate::peers::{CLOSE_LEAVING, Peers};
 use crate::records::{Payload, ResultRecord, SegmentId};
@@ -243,6 +244,14 @@ impl Network {
     /// Asks what a peer knows of a document, as JSON; `None` if it knows nothing.
     pub async fn get_explanation(&self, from: NodeId, doc: DocId) -> Result<Option<String>, RequestError> {
         self.0.asker.explain(from, doc).await
+    }
+
+    /// Asks a peer what it holds of a segment, and has it read some of that first.
+    ///
+    /// # Errors
+    /// If it cannot be reached, refuses, or breaks off.
+    pub async fn get_lists(&self, from: NodeId, segment: SegmentId, reading: Reading) -> Result<Lists, RequestError> {
+        self.0.asker.lists(from, segment, reading).await
     }
 
     /// What has gone over the wire since the start.

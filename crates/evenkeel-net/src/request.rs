@@ -9,9 +9,10 @@ use evenkeel_core::docset::DocSet;
 use evenkeel_core::ids::{BatchId, DocId, NodeId};
 use serde::{Deserialize, Serialize};
 
+use crate::lists::{Lists, Reading};
 use crate::records::{Payload, ResultRecord, SegmentId};
 use crate::service::{PutResults, Refusal};
-use crate::wire::Wire;
+use crate::wire::{Wire, WireError};
 
 /// Bytes of data that go into one frame; a single larger item gets a frame of its own.
 const GROUP: usize = 1 << 20;
@@ -38,6 +39,8 @@ pub(crate) enum Request {
     GetResults { batch: BatchId, wanted: DocSet },
     /// Say what you know of this document.
     Explain { doc: DocId },
+    /// Say what you hold of this segment, and read some of it first.
+    Lists { segment: SegmentId, reading: Reading },
 }
 
 /// One frame of data, or the last word of an answer.
@@ -55,11 +58,20 @@ pub(crate) enum Part<'a> {
     Absent,
     /// It was not done; the last word.
     Refused(Refusal),
+    /// What is held of the segment; the last word.
+    Lists(Lists),
 }
 
 impl Wire for Request {}
 
-impl Wire for Part<'static> {}
+impl Wire for Part<'static> {
+    fn validate(&self) -> Result<(), WireError> {
+        match self {
+            Part::Lists(lists) => lists.validate(),
+            _ => Ok(()),
+        }
+    }
+}
 
 /// An item of data.
 pub(crate) trait Item: Clone {

@@ -7,6 +7,7 @@ use evenkeel_core::message::Message;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use crate::lists::{Lists, Reading};
 use crate::records::{Payload, ResultRecord, SegmentId};
 
 /// Says of a set of results whose log will carry their outcomes.
@@ -56,4 +57,8 @@ pub trait Service: Send + Sync + 'static {
 
     /// Gives what is known here about a document, as JSON; `None` if the document is unknown here.
     async fn explain(&self, from: NodeId, doc: DocId) -> Option<String>;
+
+    /// Tells what is held here of a segment, once what is to be read of it has been. The peer relies on what it is told of what
+    /// was read: it is about to give up its own.
+    async fn lists(&self, from: NodeId, segment: SegmentId, reading: Reading) -> Result<Lists, Refusal>;
 }

@@ -14,6 +14,7 @@ use evenkeel_core::record::Record;
 use proptest::prelude::*;
 
 use super::*;
+use crate::lists::{HeldResults, Lists, ReadResults, Reading};
 use crate::records::{Captured, Exit, Payload, ResultRecord, SegmentId};
 use crate::request::{Item, Part, Request};
 use crate::service::{PutResults, Refusal};
@@ -150,7 +151,17 @@ fn requests() -> Vec<Request> {
         Request::PutResults { header: PutResults { generation: Generation(9), holders: vec![NODE] } },
         Request::GetResults { batch: BATCH, wanted: docs() },
         Request::Explain { doc: DocId { batch: BATCH, number: DocNumber(4) } },
+        Request::Lists { segment: segment(), reading: Reading { payloads: true, results: docs() } },
     ]
+}
+
+fn lists() -> Lists {
+    let run = ReadResults { epoch: Epoch(2), node: NODE, outcome: Outcome::Failed, docs: docs() };
+    Lists {
+        payloads: Some(vec![NODE]),
+        results: vec![HeldResults { holders: vec![NODE, NODE], docs: docs() }],
+        read: vec![run],
+    }
 }
 
 fn parts() -> Vec<Part<'static>> {
@@ -177,6 +188,7 @@ fn parts() -> Vec<Part<'static>> {
         Part::Done,
         Part::Absent,
         Part::Refused(Refusal("no".to_owned())),
+        Part::Lists(lists()),
     ]
 }
 
@@ -304,6 +316,24 @@ fn wrong_values_are_refused() {
     for change in [too_long, too_many] {
         assert!(matches!(decode::<Message>(&encode(&ahead(change))[HEADER..]), Err(WireError::Invalid(_))));
     }
+    let set = |documents: u32| DocSet::from_iter((0..documents).map(DocNumber));
+    let held = |holders, documents| HeldResults { holders: vec![NODE; holders], docs: set(documents) };
+    let read = |documents| ReadResults { docs: set(documents), ..lists().read[0].clone() };
+    let wrong = [
+        Lists { payloads: Some(vec![NODE; 5000]), ..Lists::default() },
+        Lists { results: vec![held(5000, 1)], ..Lists::default() },
+        Lists { results: vec![held(1, 4096), held(2, 1)], ..Lists::default() },
+        Lists { results: vec![held(1, 0)], ..Lists::default() },
+        Lists { read: vec![read(4000), read(97)], ..Lists::default() },
+        Lists { read: vec![read(0)], ..Lists::default() },
+    ];
+    for lists in wrong {
+        let bytes = encode(&Part::Lists(lists));
+        assert!(matches!(decode::<Part<'static>>(&bytes[HEADER..]), Err(WireError::Invalid(_))));
+    }
+    let whole = Part::Lists(Lists { results: vec![held(1, 4096)], read: vec![read(4096)], ..Lists::default() });
+    assert_eq!(decode::<Part<'static>>(&encode(&whole)[HEADER..]), Ok(whole));
+
     // A run of one document, its epoch, the place of its node in the table, and its status: that place is beyond the end.
     let one = Entries::pack([Entry { epoch: Epoch(1), node: NODE, status: Status::Given }]);
     let mut body = encode(&ahead(segment(Lengths::pack(&[Length(1)]), one)))[HEADER..].to_vec();
@@ -349,7 +379,10 @@ proptest! {
         if let Ok(message) = decode::<Message>(&bytes) {
             prop_assert!(message.validate().is_ok());
         }
-        let _ = (decode::<Request>(&bytes), decode::<Part<'static>>(&bytes));
+        if let Ok(Part::Lists(lists)) = decode::<Part<'static>>(&bytes) {
+            prop_assert!(lists.validate().is_ok());
+        }
+        let _ = decode::<Request>(&bytes);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::engine::{Order, Orders};
 use super::repair::{Occasion, Plan};
+use super::surplus::Surplus;
 use crate::seldom::Seldom;
 use crate::store::{Results, Store};
 
@@ -91,6 +92,7 @@ pub(super) struct Copies {
     repair_again: bool,
     /// It will be looked whether there are too few copies of something.
     scarce: bool,
+    surplus: Surplus,
 }
 
 impl Drop for Copies {
@@ -115,6 +117,7 @@ impl Copies {
         let (clerk, received) = mpsc::unbounded_channel();
         tokio::spawn(Clerk { me, results: store.results.clone(), orders: orders.clone() }.keep(received));
         let plan = Plan::new(me, copies, network, store);
+        let surplus = Surplus::new(plan.clone(), orders.clone());
         Copies {
             plan,
             orders,
@@ -127,6 +130,7 @@ impl Copies {
             met: Instant::now() + meeting,
             repair_again: false,
             scarce: false,
+            surplus,
         }
     }
 
@@ -252,6 +256,7 @@ impl Copies {
         self.couriers.remove(&gone);
         self.distrusted.remove(&gone);
         self.plan.store.strike(gone);
+        self.surplus.lost(gone);
         self.replenish(node);
     }
 
@@ -264,7 +269,24 @@ impl Copies {
     /// A node has come: what has too few copies may get one there.
     pub(super) fn joined(&mut self, newcomer: NodeId, node: &Node) {
         self.distrusted.remove(&newcomer);
+        self.surplus.joined(newcomer);
         self.replenish(node);
+    }
+
+    /// This node was away, and has caught up: others may have made copies of what it holds.
+    pub(super) fn settled(&mut self) {
+        self.surplus.settled();
+    }
+
+    /// It may be time to look what is too many.
+    pub(super) fn surplus(&mut self, number: u64, node: &Node) {
+        let repairing = self.repairing.is_some() || Instant::now() < self.met;
+        self.surplus.due(number, repairing, node);
+    }
+
+    /// A look at what is too many is over.
+    pub(super) fn looked(&mut self, number: u64, unclear: bool) {
+        self.surplus.looked(number, unclear);
     }
 
     /// Makes up for copies that are missing, now or when the repair under way is over: it may be about to make them.
@@ -280,6 +302,7 @@ impl Copies {
         let repair = self.plan.repair(Occasion::Change, node);
         if !repair.is_empty() {
             tracing::info!(items = repair.len(), "making copies of what has too few");
+            self.surplus.stop();
             let orders = self.orders.clone();
             self.repairing = Some(tokio::spawn(async move {
                 let all = repair.run().await;

@@ -50,6 +50,10 @@ pub(super) enum Order {
     Repaired { all: bool },
     /// Something has had too few copies for a while.
     Scarce,
+    /// It may be looked what has too many, unless another look is to be.
+    Surplus { number: u64 },
+    /// That has been looked at, and cannot be said of all.
+    Looked { number: u64, unclear: bool },
     /// All notes up to this one are on the disk.
     Synced(u64),
     /// The disk fails.
@@ -210,6 +214,8 @@ impl Engine {
             }
             Order::Repaired { all } => self.copies.repaired(all, &self.node),
             Order::Scarce => self.copies.scarce(&self.node),
+            Order::Surplus { number } => self.copies.surplus(number, &self.node),
+            Order::Looked { number, unclear } => self.copies.looked(number, unclear),
             Order::Homeless { doc, epoch } => self.copies.again(doc, epoch, &self.node),
             Order::Synced(through) => self.synced(through, out),
             Order::DiskFails => self.disk_fails(out),
@@ -295,6 +301,7 @@ impl Engine {
                 match event {
                     Event::Silent(node) => self.copies.lost(node, &self.node),
                     Event::Joined(node) => self.copies.joined(node, &self.node),
+                    Event::Settled => self.copies.settled(),
                     Event::BatchRemoved(batch) => {
                         self.copies.forget(batch);
                         self.starter.forget(batch);

@@ -1,6 +1,7 @@
 //! Figures for monitoring that need not be asked of the loop.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Inner;
@@ -41,6 +42,8 @@ impl Inner {
             store: Store {
                 copies_missing,
                 payload_segments: self.store.payloads.entrusted().len() as u64,
+                results: self.store.results.count(),
+                copies_given_up: self.plan.given_up.load(Ordering::Relaxed),
                 bytes: self.store.size(),
                 damaged: self.store.corrupt_reads(),
                 failing: store.trouble().is_some(),

@@ -19,6 +19,7 @@ mod service;
 mod slots;
 mod starter;
 mod status;
+mod surplus;
 mod surroundings;
 #[cfg(test)]
 mod tests;
@@ -210,6 +211,7 @@ impl Daemon {
             here: surroundings.writes_inline(),
             // Nodes that live once are many in one process.
             cache: if keep_identity { StoreOptions::default().cache } else { 8 << 20 },
+            ..StoreOptions::default()
         };
         let telemetry_of_store: Arc<OnceLock<Telemetry>> = Arc::default();
         let watcher = Arc::new(notes::ToLoop { orders: orders.clone(), telemetry: telemetry_of_store.clone() });

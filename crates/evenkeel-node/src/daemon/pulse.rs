@@ -59,6 +59,7 @@ impl Doing {
             Order::Ended(_) => Doing::End,
             Order::Fetched { .. } => Doing::Start,
             Order::Copied { .. } | Order::Homeless { .. } | Order::Repaired { .. } | Order::Scarce => Doing::Copies,
+            Order::Surplus { .. } | Order::Looked { .. } => Doing::Copies,
             Order::Synced(_) | Order::DiskFails | Order::DiskWorks => Doing::Disk,
             Order::Ask(_) => Doing::Question,
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use evenkeel_core::Node;
 use evenkeel_core::ids::{BatchId, DocId, Generation, NodeId};
@@ -43,6 +44,8 @@ pub(super) struct Plan {
     pub(super) copies: usize,
     pub(super) network: Network,
     pub(super) store: Store,
+    /// Payload segments and results given up here since the node started, because others have enough copies.
+    pub(super) given_up: Arc<AtomicU64>,
     line: Arc<Seldom>,
 }
 
@@ -68,7 +71,7 @@ impl Places {
 
 impl Plan {
     pub(super) fn new(me: NodeId, copies: usize, network: Network, store: Store) -> Plan {
-        Plan { me, copies, network, store, line: Arc::default() }
+        Plan { me, copies, network, store, given_up: Arc::default(), line: Arc::default() }
     }
 
     /// Nodes that are to have copies of a batch; of one that is not known yet, as many as of any.

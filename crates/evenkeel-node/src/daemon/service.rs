@@ -9,7 +9,7 @@ use evenkeel_core::docset::DocSet;
 use evenkeel_core::ids::{BatchId, DocId, Epoch, NodeId};
 use evenkeel_core::message::{Message, Reason};
 use evenkeel_net::records::{Payload, ResultRecord, SegmentId};
-use evenkeel_net::{PutResults, Refusal, Service};
+use evenkeel_net::{HeldResults, Lists, PutResults, ReadResults, Reading, Refusal, Service};
 use tokio::sync::mpsc;
 
 use super::engine::{Order, Orders};
@@ -49,7 +49,7 @@ impl Service for Peers {
     }
 
     async fn get_payloads(&self, _from: NodeId, segment: SegmentId) -> Result<Option<Vec<Payload>>, Refusal> {
-        self.store.payloads.get(segment).map_err(|error| Refusal(format!("cannot read its data directory: {error}")))
+        self.store.payloads.get(segment).map_err(unreadable)
     }
 
     /// Stores results, and lets the core know of the outcomes ahead of the sender's log.
@@ -98,7 +98,7 @@ impl Service for Peers {
                     }
                 }
                 Ok(None) => {}
-                Err(error) => return Err(Refusal(format!("cannot read its data directory: {error}"))),
+                Err(error) => return Err(unreadable(error)),
             }
         }
         Ok(())
@@ -108,6 +108,35 @@ impl Service for Peers {
         let explanation = self.orders.ask(move |node| super::status::explanation(node, doc)).await??;
         serde_json::to_string(&explanation).ok()
     }
+
+    /// What is to be read is relied on before it is: from then on it is not given up here for a while. And the lists are told
+    /// last, since what turns out to be damaged is not held any more.
+    async fn lists(&self, _from: NodeId, segment: SegmentId, reading: Reading) -> Result<Lists, Refusal> {
+        if !reading.is_empty() {
+            self.store.rely(segment);
+        }
+        if reading.payloads {
+            self.store.payloads.get(segment).map_err(unreadable)?;
+        }
+        let mut read: BTreeMap<(Epoch, NodeId, Outcome), DocSet> = BTreeMap::new();
+        for number in reading.results.iter().filter(|number| number.segment() == segment.segment) {
+            if let Some(record) = self.store.results.get(DocId { batch: segment.batch, number }).map_err(unreadable)? {
+                read.entry((record.epoch, record.node, record.outcome)).or_default().insert(number);
+            }
+            tokio::task::yield_now().await;
+        }
+        let runs = read.into_iter().map(|((epoch, node, outcome), docs)| ReadResults { epoch, node, outcome, docs });
+        let held = self.store.results.of_segment(segment).into_iter();
+        Ok(Lists {
+            payloads: self.store.payloads.holders(segment).map(|holders| holders.to_vec()),
+            results: held.map(|(holders, docs)| HeldResults { holders: holders.to_vec(), docs }).collect(),
+            read: runs.collect(),
+        })
+    }
+}
+
+fn unreadable(error: std::io::Error) -> Refusal {
+    Refusal(format!("cannot read its data directory: {error}"))
 }
 
 fn unwritable(error: std::io::Error) -> Refusal {

@@ -33,9 +33,14 @@ pub(super) struct Side {
 impl Side {
     pub(super) async fn start(name: &str, seeds: Vec<String>) -> Side {
         let directory = tempfile::tempdir().unwrap();
+        let store = crate::store::tests::open(directory.path());
+        Side::start_on(name, seeds, directory, store).await
+    }
+
+    /// One that has something already.
+    pub(super) async fn start_on(name: &str, seeds: Vec<String>, directory: tempfile::TempDir, store: Store) -> Side {
         let key = NodeKey::generate().unwrap();
         let me = Origin { node: key.node_id(), generation: Generation(1) };
-        let store = crate::store::tests::open(directory.path());
         let (sender, received) = mpsc::unbounded_channel();
         let orders = Orders(sender);
         let service = Peers { me: me.node, orders: orders.clone(), store: store.clone() };

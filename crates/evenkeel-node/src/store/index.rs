@@ -11,6 +11,7 @@ use evenkeel_core::docset::DocSet;
 use evenkeel_core::ids::{BatchId, DocId, DocNumber, NodeId};
 use evenkeel_net::records::SegmentId;
 
+use super::queue::Item;
 use super::tables::{numbers, segment_of};
 
 /// Number of a list of holders.
@@ -34,11 +35,14 @@ pub(super) struct Marks {
     pub(super) entrusted: BTreeSet<SegmentId>,
     /// Batches that are gone.
     pub(super) removed: BTreeSet<(BatchId, Part)>,
+    /// What has been given up.
+    pub(super) released: BTreeSet<Item>,
 }
 
 impl Marks {
     pub(super) fn is_empty(&self) -> bool {
-        self.lists.is_empty() && self.held.is_empty() && self.entrusted.is_empty() && self.removed.is_empty()
+        let Marks { lists, held, entrusted, removed, released } = self;
+        lists.is_empty() && held.is_empty() && entrusted.is_empty() && removed.is_empty() && released.is_empty()
     }
 }
 
@@ -114,6 +118,7 @@ impl Index {
         self.marks.held.extend(marks.held);
         self.marks.entrusted.extend(marks.entrusted);
         self.marks.removed.extend(marks.removed);
+        self.marks.released.extend(marks.released);
     }
 
     /// The list of a result's holders, if it is held here.
@@ -157,6 +162,18 @@ impl Index {
         true
     }
 
+    /// Gives something up that is not damaged. False if it is not held here.
+    pub(super) fn release(&mut self, item: Item) -> bool {
+        let held = match item {
+            Item::Result(doc) => self.remove(doc),
+            Item::Segment(segment) => self.remove_segment(segment),
+        };
+        if held {
+            self.marks.released.insert(item);
+        }
+        held
+    }
+
     /// Notes other holders of results that are held here.
     pub(super) fn set_holders(&mut self, docs: impl Iterator<Item = DocId>, holders: &[NodeId]) {
         let list = self.list(holders);
@@ -189,6 +206,35 @@ impl Index {
         // By document: they are copied in this order, and their documents began in it.
         held.sort_unstable_by_key(|(doc, _)| *doc);
         held
+    }
+
+    /// The results of a segment that are held here, by list of their holders.
+    pub(super) fn held_of(&self, segment: SegmentId) -> Vec<(Arc<[NodeId]>, DocSet)> {
+        let row = self.held_row(segment, &BTreeMap::new());
+        let set = |numbers: Vec<u32>| numbers.into_iter().map(DocNumber).collect();
+        row.into_iter().map(|(list, numbers)| (self.nodes(list), set(numbers))).collect()
+    }
+
+    /// Segments of which anything is held here.
+    pub(super) fn all_segments(&self) -> BTreeSet<SegmentId> {
+        let mut all: BTreeSet<SegmentId> = self.segments.keys().copied().collect();
+        for (batch, sets) in &self.results {
+            for docs in sets.values() {
+                let mut next = docs.0.min();
+                while let Some(number) = next {
+                    let segment = segment_of(DocId { batch: *batch, number: DocNumber(number) });
+                    all.insert(segment);
+                    let beyond = numbers(segment).end().checked_add(1);
+                    next = beyond.and_then(|beyond| docs.0.range(beyond..).next());
+                }
+            }
+        }
+        all
+    }
+
+    /// Number of results held here.
+    pub(super) fn result_count(&self) -> u64 {
+        self.results.values().flat_map(BTreeMap::values).map(DocSet::len).sum()
     }
 
     /// What the row of a segment's results is to say, with those that are about to be committed.

@@ -18,6 +18,7 @@ mod load;
 mod overlay;
 mod payloads;
 mod queue;
+mod reliance;
 mod results;
 mod rows;
 mod segment;
@@ -36,13 +37,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use evenkeel_core::ids::{BatchId, NodeId};
+use evenkeel_core::docset::DocSet;
+use evenkeel_core::ids::{BatchId, DocId, NodeId};
+use evenkeel_net::records::SegmentId;
 
 pub use error::OpenError;
 pub use health::Health;
 pub use inspect::{BatchUse, Contents, inspect};
 pub use journal::Journal;
 pub use payloads::Payloads;
+pub use reliance::RELIED;
 pub use results::Results;
 pub use segment::SegmentBytes;
 pub use spool::{Extent, Spool};
@@ -51,7 +55,8 @@ use backend::{Access, Opener};
 use cache::Cache;
 use database::Reopenable;
 use fetched::Fetched;
-use queue::Queue;
+use queue::{Item, Queue};
+use reliance::Reliance;
 use shared::Shared;
 use trouble::Trouble;
 
@@ -76,11 +81,13 @@ pub struct StoreOptions {
     /// Write on the thread of whoever has something to write, which waits: for simulated worlds, where nothing may happen
     /// beside the simulation's own thread.
     pub here: bool,
+    /// Time for which nothing is given up of what somebody relies on.
+    pub relied: Duration,
 }
 
 impl Default for StoreOptions {
     fn default() -> StoreOptions {
-        StoreOptions { sync: true, gather: Duration::ZERO, cache: 64 << 20, here: false }
+        StoreOptions { sync: true, gather: Duration::ZERO, cache: 64 << 20, here: false, relied: RELIED }
     }
 }
 
@@ -140,6 +147,35 @@ impl Store {
     pub fn remove_batch(&self, batch: BatchId) {
         self.payloads.remove_batch(batch);
         self.results.remove_batch(batch);
+    }
+
+    /// Segments of which payloads or results are held here.
+    pub fn segments(&self) -> BTreeSet<SegmentId> {
+        self.shared().index().all_segments()
+    }
+
+    /// Somebody relies on what is held here of a segment: for a while nothing of it is given up.
+    pub fn rely(&self, segment: SegmentId) {
+        self.shared().reliance.rely(segment);
+    }
+
+    /// Gives up payloads of a segment, results of it, or both, and returns how many segments and results that were. The disk
+    /// follows; if it does not come to that, they are held again after a restart. `None`: somebody relies on it, or puts some
+    /// of it, and nothing is given up.
+    pub fn release(&self, segment: SegmentId, payloads: bool, results: &DocSet) -> Option<(usize, usize)> {
+        let shared = self.shared();
+        let released = shared.reliance.unless_relied(segment, || {
+            let mut index = shared.index();
+            let payloads = payloads && index.release(Item::Segment(segment));
+            let docs = results.iter().map(|number| DocId { batch: segment.batch, number });
+            let docs = docs.filter(|doc| tables::segment_of(*doc) == segment);
+            (usize::from(payloads), docs.filter(|doc| index.release(Item::Result(*doc))).count())
+        })?;
+        if released.0 > 0 {
+            shared.cache().forget(|other| other == segment);
+        }
+        shared.write_marked();
+        Some(released)
     }
 
     /// Opens the store in a directory, and makes it if there is none. Blocks: after a crash the whole file is read.
@@ -203,6 +239,7 @@ impl Store {
             health: Health::default(),
             fetched: Fetched::new(spool),
             cache: Mutex::new(Cache::new(BLOCKS_CACHE)),
+            reliance: Reliance::new(options.relied),
             corrupt: AtomicU64::new(loaded.damaged),
             watcher,
             gather: options.gather,

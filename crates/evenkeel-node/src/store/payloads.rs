@@ -35,11 +35,13 @@ impl Payloads {
     /// # Errors
     /// If it could not be written.
     pub async fn put(&self, segment: SegmentId, bytes: SegmentBytes, holders: Option<Vec<NodeId>>) -> io::Result<()> {
-        let held = self.0.index().segment(segment).is_some();
+        let held = || self.0.index().segment(segment).is_some();
         let Some(holders) = holders else {
-            return if held || self.0.fetched.has(segment) { Ok(()) } else { self.0.fetched.put(segment, &bytes) };
+            return if held() || self.0.fetched.has(segment) { Ok(()) } else { self.0.fetched.put(segment, &bytes) };
         };
-        let mut rows = if held {
+        // From here on it is not given up: not between this look and the write.
+        let _putting = self.0.reliance.putting([segment]);
+        let mut rows = if held() {
             // Only its holders are new.
             SegmentRows { segment, first: 0, blocks: Vec::new(), ends: Some(Vec::new()) }
         } else if bytes.bytes().len() > LARGE && !self.0.here {

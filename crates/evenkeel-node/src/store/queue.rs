@@ -66,7 +66,7 @@ pub(super) struct SegmentRows {
 }
 
 /// One thing that is held here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Item {
     Result(DocId),
     Segment(SegmentId),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use evenkeel_core::docset::DocSet;
 use evenkeel_core::ids::{BatchId, DocId, NodeId};
-use evenkeel_net::records::ResultRecord;
+use evenkeel_net::records::{ResultRecord, SegmentId};
 
 use super::index::Part;
 use super::queue::{Item, ResultRow, Work};
-use super::tables::{self, RESULTS, doc_key, result_place};
+use super::tables::{self, RESULTS, doc_key, result_place, segment_of};
 use super::writer::entry;
 use super::{Handles, Trouble};
 
@@ -26,6 +26,8 @@ impl Results {
     pub async fn put(&self, records: &[ResultRecord], holders: &[NodeId]) -> io::Result<()> {
         let rows = records.iter().map(row).collect::<io::Result<Vec<ResultRow>>>()?;
         let bytes = rows.iter().map(|row| row.sealed.len()).sum();
+        // One that is held already may not be written, and must not be given up just now.
+        let _putting = self.0.reliance.putting(records.iter().map(|record| segment_of(record.doc)));
         let list = self.0.index().list(holders);
         self.0.write_and_wait(bytes, |ticket| Work::Results { rows, list, ticket }).await
     }
@@ -45,6 +47,16 @@ impl Results {
             })?;
             record.ok_or_else(|| Trouble::corrupt("it is gone"))
         })
+    }
+
+    /// Number of results held here.
+    pub fn count(&self) -> u64 {
+        self.0.index().result_count()
+    }
+
+    /// The results of a segment that are held here, by list of all their holders.
+    pub fn of_segment(&self, segment: SegmentId) -> Vec<(Arc<[NodeId]>, DocSet)> {
+        self.0.index().held_of(segment)
     }
 
     /// The documents of a batch whose results are held here.

@@ -15,6 +15,7 @@ use super::database::Reopenable;
 use super::fetched::Fetched;
 use super::index::{Index, Marks, Part};
 use super::queue::{Item, Queue, Ticket, Work};
+use super::reliance::Reliance;
 use super::{Health, Trouble, Watcher, writer};
 
 /// What the parts of a store share.
@@ -25,6 +26,7 @@ pub(super) struct Shared {
     pub(super) health: Health,
     pub(super) fetched: Fetched,
     pub(super) cache: Mutex<Cache>,
+    pub(super) reliance: Reliance,
     pub(super) corrupt: AtomicU64,
     pub(super) watcher: Arc<dyn Watcher>,
     pub(super) gather: Duration,

@@ -120,6 +120,9 @@ fn commit(shared: &Shared, group: &[Work], marks: &Marks) -> Result<Change, Trou
             for (batch, part) in &marks.removed {
                 remove_batch(&mut tables, *batch, *part)?;
             }
+            for item in &marks.released {
+                take_off(shared, &mut tables, *item)?;
+            }
             let mut held = marks.held.clone();
             for work in group {
                 write(shared, &mut tables, work, &mut change, &mut held)?;
@@ -169,16 +172,21 @@ fn write(
             }
             change.removed.push((*batch, *part));
         }
-        // Unless it has come anew meanwhile.
-        Work::Drop(Item::Result(doc)) if shared.index().holders_of(*doc).is_none() => {
-            tables.results.remove(doc_key(*doc))?;
-        }
-        Work::Drop(Item::Segment(segment)) if shared.index().segment(*segment).is_none() => {
-            tables.segments.remove(segment_key(*segment))?;
+        Work::Drop(item) => take_off(shared, tables, *item)?,
+    }
+    Ok(())
+}
+
+/// Takes something off the disk that is held no longer, unless it has come anew meanwhile.
+fn take_off(shared: &Shared, tables: &mut Tables<'_>, item: Item) -> Result<(), Trouble> {
+    match item {
+        Item::Result(doc) if shared.index().holders_of(doc).is_none() => drop(tables.results.remove(doc_key(doc))?),
+        Item::Segment(segment) if shared.index().segment(segment).is_none() => {
+            tables.segments.remove(segment_key(segment))?;
             let key = |block| (segment.batch.0, segment.segment.0, block);
             tables.blocks.retain_in(key(0)..=key(u32::MAX), |_, _| false)?;
         }
-        Work::Drop(_) => {}
+        Item::Result(_) | Item::Segment(_) => {}
     }
     Ok(())
 }

@@ -68,6 +68,22 @@ async fn a_document_is_explained() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_told_who_holds_a_segment() {
+    let (a, b) = pair().await;
+    b.network.put_payloads(a.id(), segment(1), &[a.id(), b.id()], &payloads(1, 1)).await.unwrap();
+    let ask = async |number, reading| b.network.get_lists(a.id(), segment(number), reading).await;
+    let lists = ask(1, Reading::default()).await.unwrap();
+    assert_eq!(lists, Lists { payloads: Some(vec![a.id(), b.id()]), ..Lists::default() });
+    let docs: DocSet = [4096, 8191].into_iter().map(DocNumber).collect();
+    let lists = ask(2, Reading { payloads: false, results: docs.clone() }).await.unwrap();
+    assert_eq!(lists, Lists { results: vec![HeldResults { holders: vec![b.id()], docs }], ..Lists::default() });
+    *a.service.refuse.lock().unwrap() = Some(Refusal("the disk is ill".to_owned()));
+    let error = ask(1, Reading::default()).await.unwrap_err();
+    let words = format!("asking who holds a segment at node {}: it refused: the disk is ill", a.id());
+    assert_eq!(error.to_string(), words);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_says_who_and_why() {
     let (a, b) = pair().await;
     *a.service.refuse.lock().unwrap() = Some(Refusal("the disk is full".to_owned()));

@@ -16,6 +16,7 @@ use evenkeel_core::ids::{Attempt, DocNumber, Epoch, Generation, SegmentNumber};
 
 use super::*;
 use crate::identity::NodeKey;
+use crate::lists::{HeldResults, Lists, Reading};
 use crate::members::Member;
 use crate::records::{Captured, Exit};
 use crate::secret::{Keyring, Secret};
@@ -92,6 +93,18 @@ impl Service for Recorder {
 
     async fn explain(&self, _from: NodeId, doc: DocId) -> Option<String> {
         (doc.number.0 == 7).then(|| format!("\"{doc}\""))
+    }
+
+    async fn lists(&self, from: NodeId, segment: SegmentId, reading: Reading) -> Result<Lists, Refusal> {
+        self.refusal()?;
+        let held = self.segments.lock().unwrap().contains_key(&segment);
+        let payloads = held.then(|| self.holders.lock().unwrap().clone());
+        // So that it can be seen what was asked.
+        let results = match reading.is_empty() {
+            true => Vec::new(),
+            false => vec![HeldResults { holders: vec![from], docs: reading.results }],
+        };
+        Ok(Lists { payloads, results, read: Vec::new() })
     }
 }
 

@@ -12,6 +12,10 @@ pub struct Store {
     pub copies_missing: u64,
     /// Segments of payloads held here.
     pub payload_segments: u64,
+    /// Results held here.
+    pub results: u64,
+    /// Of both, how many were given up here because others have enough copies.
+    pub copies_given_up: u64,
     /// Bytes of the store.
     pub bytes: u64,
     /// Things found damaged in it since the node started.
@@ -36,6 +40,9 @@ impl Store {
         out.gauge("evenkeel_copies_missing", help, self.copies_missing);
         let help = "Segments of payloads held here, of 4,096 documents at most.";
         out.gauge("evenkeel_payload_segments", help, self.payload_segments);
+        out.gauge("evenkeel_results_held", "Results of documents held here.", self.results);
+        let help = "Payload segments and results given up here because others have enough copies.";
+        out.counter("evenkeel_copies_given_up_total", help, self.copies_given_up);
         out.gauge("evenkeel_store_bytes", "Bytes of the node's store on its disk.", self.bytes);
         let help = "Things found damaged in the node's store.";
         out.counter("evenkeel_store_damaged_total", help, self.damaged);

@@ -96,7 +96,7 @@ impl Disk {
 
     /// A store on it that writes at once, or with a thread.
     pub(super) fn open_with(&self, here: bool, watcher: Arc<dyn Watcher>) -> Result<Store, OpenError> {
-        self.open_as(StoreOptions { here, ..StoreOptions::default() }, watcher)
+        self.open_as(StoreOptions { here, relied: Duration::ZERO, ..StoreOptions::default() }, watcher)
     }
 
     pub(super) fn open_as(&self, options: StoreOptions, watcher: Arc<dyn Watcher>) -> Result<Store, OpenError> {

@@ -19,7 +19,12 @@ pub(crate) use disk::Disk;
 
 /// A store for a test that is about something else.
 pub(crate) fn open(directory: &Path) -> Store {
-    let options = StoreOptions { sync: false, ..StoreOptions::default() };
+    open_relied(directory, Duration::ZERO)
+}
+
+/// One in which what somebody relies on is relied on for so long.
+pub(crate) fn open_relied(directory: &Path, relied: Duration) -> Store {
+    let options = StoreOptions { sync: false, relied, ..StoreOptions::default() };
     Store::open(directory, options, Arc::new(Heard::default())).expect("a store in a directory of a test")
 }
 

@@ -8,7 +8,7 @@ use super::*;
 /// Things that are done in one workload.
 const STEPS: u64 = 40;
 
-/// A batch that is removed now and then.
+/// A batch that is removed, and parts of which are given up, now and then.
 const FLEETING: u64 = 9;
 
 /// What is true of a disk from a place in its history on.
@@ -28,6 +28,8 @@ struct Ledger {
     /// The last number, and what is to be forgotten once something is appended after it.
     number: u64,
     to_forget: Option<u64>,
+    /// How much has been given up.
+    released: usize,
 }
 
 fn journalled(number: u64) -> Vec<u8> {
@@ -56,7 +58,7 @@ impl Ledger {
         let mut results = Vec::new();
         let mut segments = Vec::new();
         for _ in 0..chance.below(4) {
-            match chance.below(12) {
+            match chance.below(14) {
                 0..=3 => {
                     self.number += 1;
                     store.journal.append(self.number, journalled(self.number));
@@ -77,11 +79,29 @@ impl Ledger {
                     let docs = (0..1 + chance.below(4)).map(|_| doc(batch, chance.below(10_000) as u32)).collect();
                     results.push((docs, epoch));
                 }
-                8 | 9 => segments.push(segment(2, chance.below(100) as u32)),
+                8 | 9 => {
+                    let batch = if chance.below(3) == 0 { FLEETING } else { 2 };
+                    segments.push(segment(batch, chance.below(100) as u32));
+                }
                 10 => store
                     .results
                     .set_holders(store.results.of_batch(BatchId(1)).iter().take(3).map(|n| doc(1, n.0)), &[node(3)]),
-                _ => store.results.remove_batch(BatchId(FLEETING)),
+                11 => store.results.remove_batch(BatchId(FLEETING)),
+                12 => {
+                    let held = store.results.of_batch(BatchId(FLEETING));
+                    for place in store.segments().into_iter().filter(|place| place.batch == BatchId(FLEETING)) {
+                        let some = held.iter().filter(|_| chance.below(2) == 0).collect();
+                        self.released += store.release(place, false, &some).expect("nobody relies on it").1;
+                    }
+                }
+                _ => {
+                    for place in store.segments().into_iter().filter(|place| place.batch == BatchId(FLEETING)) {
+                        if chance.below(2) == 0 {
+                            let released = store.release(place, true, &DocSet::new());
+                            self.released += released.expect("nobody relies on it").0;
+                        }
+                    }
+                }
             }
         }
         let puts = results.iter().map(async |(docs, epoch): &(Vec<DocId>, u32)| {
@@ -149,7 +169,7 @@ impl Ledger {
                 assert_eq!(found, stored(doc(batch, number.0), found.epoch.0), "{what}");
             }
         }
-        for (_, segment) in self.segments.iter().filter(|(at, _)| *at <= cut) {
+        for (_, segment) in self.segments.iter().filter(|(at, segment)| *at <= cut && segment.batch.0 == 2) {
             assert!(store.payloads.holders(*segment).is_some(), "{what}: no {segment:?}");
         }
         for (segment, holders) in store.payloads.entrusted() {
@@ -212,6 +232,7 @@ async fn survives(seed: u64, here: bool) {
             cuts += 1;
         }
     }
+    assert!(ledger.released > 0, "seed {seed}");
     assert!(cuts > 50 && ledger.results.len() > 20 && ledger.segments.len() > 3 && !ledger.forgotten.is_empty());
 }
 

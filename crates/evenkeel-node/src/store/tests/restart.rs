@@ -130,6 +130,86 @@ async fn a_batch_that_is_removed_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_given_up_is_gone_and_may_come_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let both = [node(1), node(2)];
+    let bytes = || payloads([vec![1; 100_000], b"x".to_vec()]);
+    for number in [0, 1] {
+        store.payloads.put(segment(1, number), bytes(), Some(both.to_vec())).await.unwrap();
+    }
+    let docs = [0, 1, 2, 4095, 4096, u32::MAX];
+    let records: Vec<ResultRecord> = docs.iter().map(|number| record(doc(1, *number), 1, "out")).collect();
+    store.results.put(&records, &both).await.unwrap();
+    assert!(store.payloads.document(doc(1, 1)).unwrap().is_some(), "its block is in the cache");
+    let last = segment(1, u32::MAX / 4096);
+    assert_eq!(store.segments().into_iter().collect::<Vec<_>>(), [segment(1, 0), segment(1, 1), last]);
+    assert_eq!(store.results.of_segment(segment(1, 0)).len(), 1);
+    assert_eq!(store.results.of_segment(segment(1, 0))[0].1.len(), 4);
+    let some: DocSet = [0, 2, 7, 4096].into_iter().map(DocNumber).collect();
+    assert_eq!(store.release(segment(1, 0), true, &some), Some((1, 2)), "what is of another segment stays");
+    assert_eq!(store.release(segment(1, 0), true, &some), Some((0, 0)), "once");
+
+    let check = |store: &Store| {
+        assert_eq!(store.payloads.get(segment(1, 0)).unwrap(), None);
+        assert_eq!(store.payloads.document(doc(1, 1)).unwrap(), None);
+        assert!(store.payloads.get(segment(1, 1)).unwrap().is_some());
+        assert_eq!(store.results.get(doc(1, 2)).unwrap(), None);
+        assert_eq!(store.results.count(), 4);
+        for number in [1, 4095, 4096, u32::MAX] {
+            assert!(store.results.get(doc(1, number)).unwrap().is_some(), "{number}");
+        }
+        assert_eq!(store.corrupt_reads(), 0);
+    };
+    check(&store);
+    drop(store);
+    let store = open(directory.path());
+    check(&store);
+    let left = store.shared().database.read(|txn| {
+        use redb::ReadableTableMetadata;
+        let rows = (txn.open_table(tables::RESULTS)?.len()?, txn.open_table(tables::SEGMENTS)?.len()?);
+        Ok((rows, txn.open_table(tables::BLOCKS)?.len()?))
+    });
+    assert_eq!(left.unwrap(), ((4, 1), 2), "and its room is given back");
+    // It comes again at the moment when it goes.
+    assert_eq!(store.release(segment(1, 1), true, &[4096].into_iter().map(DocNumber).collect()), Some((1, 1)));
+    let put = store.payloads.put(segment(1, 1), bytes(), Some(both.to_vec()));
+    let (put, again) = tokio::join!(put, async { store.results.put(&records, &both).await });
+    assert!(put.is_ok() && again.is_ok());
+    drop(store);
+    let store = open(directory.path());
+    assert_eq!(store.payloads.get(segment(1, 1)).unwrap(), Some(bytes().to_payloads(segment(1, 1))));
+    assert_eq!(store.results.count(), 6);
+    assert!(docs.iter().all(|number| store.results.get(doc(1, *number)).unwrap().is_some()));
+}
+
+#[tokio::test]
+async fn what_somebody_relies_on_is_not_given_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let (place, other) = (segment(1, 0), segment(1, 1));
+    let docs: DocSet = [0, 4096].into_iter().map(DocNumber).collect();
+    let put = async |store: &Store, place: SegmentId| {
+        store.payloads.put(place, payloads(["x"]), Some(vec![node(1)])).await.unwrap();
+        store.results.put(&[record(doc(1, place.segment.0 * 4096), 1, "")], &[node(1)]).await.unwrap();
+    };
+    let relied = || Store::open(directory.path(), StoreOptions::default(), Arc::new(Heard::default())).unwrap();
+    let store = relied();
+    put(&store, place).await;
+    put(&store, other).await;
+    assert_eq!(store.release(place, true, &docs), None, "it has only just been put");
+    drop(store);
+    let store = relied();
+    store.rely(place);
+    assert_eq!(store.release(place, true, &docs), None, "somebody was told of it");
+    // It is held already, and is not written again: whoever sends it relies on it all the same.
+    store.results.put(&[record(doc(1, 4096), 1, "")], &[node(1)]).await.unwrap();
+    assert_eq!(store.release(other, true, &docs), None);
+    assert_eq!((store.payloads.entrusted().len(), store.results.count()), (2, 2));
+    drop(store);
+    assert_eq!(relied().release(other, true, &docs), Some((1, 1)), "after a restart, of which its owner must know");
+}
+
+#[tokio::test]
 async fn the_result_that_stays_is_that_of_the_outcome_that_stays() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
