@@ -250,17 +250,38 @@ async fn the_result_that_stays_is_that_of_the_outcome_that_stays() {
     assert_eq!(store.results.get(doc(0, 5)).unwrap(), Some(record(doc(0, 5), 3, "earlier")));
 }
 
-#[tokio::test]
+/// Holds the writing thread until it is let go.
+struct Held(Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl Watcher for Held {
+    fn synced(&self, _: u64) {
+        self.0.lock().unwrap().recv().unwrap();
+    }
+
+    fn failed(&self, error: &str) {
+        panic!("{error}");
+    }
+
+    fn recovered(&self) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn those_who_come_while_a_sync_is_in_progress_share_the_next() {
     let disk = Disk::new();
-    let store = disk.open().unwrap();
+    let (release, held) = std::sync::mpsc::channel();
+    let store = disk.open_as(StoreOptions::default(), Arc::new(Held(Mutex::new(held)))).unwrap();
     store.results.put(&[record(doc(1, 0), 1, "")], &[node(1)]).await.unwrap();
     let before = disk.writes();
+    // The writing thread stands still once it has written this.
+    store.journal.append(1, vec![1]);
     let puts = (1..200).map(|number| {
         let results = store.results.clone();
         async move { results.put(&[record(doc(1, number), 1, "")], &[node(1)]).await }
     });
-    futures_util::future::join_all(puts).await.into_iter().for_each(|put| put.unwrap());
+    let mut puts = Box::pin(futures_util::future::join_all(puts));
+    assert!(futures_util::poll!(&mut puts).is_pending());
+    release.send(()).unwrap();
+    puts.await.into_iter().for_each(|put| put.unwrap());
     assert_eq!(store.results.of_batch(BatchId(1)).len(), 200);
     // Each by itself would write five pages at least.
     assert!(disk.writes() - before < 200, "{}", disk.writes() - before);
