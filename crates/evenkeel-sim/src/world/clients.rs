@@ -67,20 +67,26 @@ impl World {
         }
     }
 
-    /// Has a batch removed by some node that knows that it has ended. False if the client must come again.
+    /// Has a batch removed by some node. False if the client must come again: it has not ended as far as the node knows, which is
+    /// to refuse, if it is asked all the same.
     fn remove(&mut self, id: BatchId) -> bool {
         let wanted = self.dice.clients.below(self.truth.machines.len() as u64) as usize;
         let Some(to) = self.door(MachineId(wanted)) else { return false };
         let batch = self.truth.batches.get_mut(&id).expect("a batch that was taken");
         let node = self.truth.machines[to.0].node.as_ref().expect("a door is up");
-        if !node.state().batch(id).is_some_and(|known| known.is_finished()) {
-            // Nobody was promised that one which was not acknowledged will ever end.
-            return !self.truth.faulty && batch.acknowledged.is_none();
+        let ended = node.state().batch(id).map(|known| known.is_finished());
+        if ended != Some(true) && !self.truth.faulty && batch.acknowledged.is_none() {
+            // Nobody was promised that it will ever end.
+            return true;
         }
-        batch.removed = true;
+        // A node that does not know the batch is not asked: an API says so before the core hears of it.
+        if ended.is_none() {
+            return false;
+        }
+        batch.removed |= ended == Some(true);
         self.tell(&Happening::Removed { batch: id, by: to });
         self.step(to, Input::Remove(id));
-        true
+        ended == Some(true)
     }
 
     /// The machine that a client finds when it looks for this one: this one, or the next that answers.
