@@ -30,10 +30,11 @@ pub(super) enum Doing {
     Question,
     Drain,
     Cancel,
+    Removal,
 }
 
 impl Doing {
-    const ALL: [Doing; 12] = [
+    const ALL: [Doing; 13] = [
         Doing::Waiting,
         Doing::Timers,
         Doing::Membership,
@@ -46,6 +47,7 @@ impl Doing {
         Doing::Question,
         Doing::Drain,
         Doing::Cancel,
+        Doing::Removal,
     ];
 
     /// What an order is about.
@@ -54,6 +56,7 @@ impl Doing {
             Order::Input(Input::Received { .. }) => Doing::Message,
             Order::Input(Input::Drain(_)) => Doing::Drain,
             Order::Input(Input::Cancel(_)) => Doing::Cancel,
+            Order::Input(Input::Remove(_)) => Doing::Removal,
             Order::Input(_) => Doing::Timers,
             Order::Submit { .. } => Doing::Submission,
             Order::Ended(_) => Doing::End,
@@ -80,6 +83,7 @@ impl Doing {
             Doing::Question => "answering a question of the API",
             Doing::Drain => "beginning to drain",
             Doing::Cancel => "cancelling a batch",
+            Doing::Removal => "forgetting a batch",
         }
     }
 }

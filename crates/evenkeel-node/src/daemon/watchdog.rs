@@ -3,6 +3,7 @@
 //!
 //! A thread of its own, since what it watches may take all threads of the runtime with it.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -20,32 +21,17 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// A running watchdog; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Watchdog {
-    words: Option<Sender<Word>>,
+    /// Nothing is sent: the thread ends when it is dropped.
+    running: Option<Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// Least time between two lines of how the node is: numbers change all the time.
 const STATUS: Duration = Duration::from_secs(2);
 
-/// What the thread is told.
-#[derive(Debug)]
-enum Word {
-    Stopping,
-}
-
-impl Watchdog {
-    /// The node begins to leave: the service manager is told.
-    pub fn stopping(&self) {
-        if let Some(words) = &self.words {
-            // An error means that the thread has ended, and there is nothing to be told any more.
-            let _ = words.send(Word::Stopping);
-        }
-    }
-}
-
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        drop(self.words.take());
+        drop(self.running.take());
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -60,11 +46,11 @@ impl Daemon {
     /// # Errors
     /// If the system gives no thread.
     pub fn watch(&self, notifier: Option<Notifier>) -> std::io::Result<Watchdog> {
-        let (words, heard) = channel();
+        let (running, ended) = channel();
         let inner = self.inner.clone();
         let watch = Watch { inner, notifier, ready: false, stopping: false, status: None, stall: None };
-        let thread = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watch.run(&heard))?;
-        Ok(Watchdog { words: Some(words), thread: Some(thread) })
+        let thread = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watch.run(&ended))?;
+        Ok(Watchdog { running: Some(running), thread: Some(thread) })
     }
 }
 
@@ -85,19 +71,15 @@ struct Stall {
 }
 
 impl Watch {
-    fn run(mut self, words: &Receiver<Word>) {
+    fn run(mut self, ended: &Receiver<Infallible>) {
         let every = self.notifier.as_ref().and_then(Notifier::watchdog).map(|patience| patience / 3);
         let period = every.unwrap_or(LOOK).min(LOOK).min(self.inner.limits.stall / 4).max(Duration::from_millis(10));
         loop {
             self.look();
             let before = Instant::now();
-            match words.recv_timeout(period) {
-                Ok(Word::Stopping) => {
-                    self.stopping = true;
-                    self.notify("STOPPING=1");
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+            if ended.recv_timeout(period) == Err(RecvTimeoutError::Disconnected) {
+                // It may have left between two looks.
+                return self.look_for_leaving();
             }
             // The whole process stood still, this thread included: the others shall have their turn before they are judged.
             if before.elapsed() > period + LOOK {
@@ -127,6 +109,7 @@ impl Watch {
             self.ready = true;
             self.notify("READY=1");
         }
+        self.look_for_leaving();
         if self.notifier.is_some() {
             let summary = if self.stopping { "draining".to_owned() } else { self.inner.summary() };
             let said = self.status.as_ref().is_some_and(|(said, at)| *said == summary || at.elapsed() < STATUS);
@@ -134,6 +117,14 @@ impl Watch {
                 self.notify(&format!("STATUS={summary}"));
                 self.status = Some((summary, Instant::now()));
             }
+        }
+    }
+
+    /// The service manager is told that the node leaves, at whoever's request.
+    fn look_for_leaving(&mut self) {
+        if !self.stopping && self.inner.pulse.is_draining() {
+            self.stopping = true;
+            self.notify("STOPPING=1");
         }
     }
 

@@ -88,7 +88,6 @@ async fn serve(options: Options) -> CommandResult {
         Some(left_behind) => Some(left_behind),
         None => {
             tracing::info!("draining; a second signal stops at once");
-            watchdog.stopping();
             tokio::select! {
                 left_behind = daemon.drain() => Some(left_behind),
                 _ = terminate.recv() => None,

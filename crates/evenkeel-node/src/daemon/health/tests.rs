@@ -4,6 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use evenkeel_core::Input;
 use evenkeel_core::batch::BatchOptions;
 use evenkeel_core::units::Length;
 
@@ -120,7 +121,8 @@ async fn a_loop_that_stands_still_is_said_by_the_probes_the_metrics_and_the_watc
     assert!(text.contains("evenkeel_documents{"), "{text}");
     let turns = text.lines().find_map(|line| line.strip_prefix("evenkeel_event_loop_turn_seconds_count ")).unwrap();
     assert!(turns.parse::<u64>().unwrap() > 0, "{turns}");
-    watchdog.stopping();
+    // As somebody asks for it through the API.
+    daemon.inner.orders.input(Input::Drain(daemon.me()));
     until("the end to be said", async || words(&manager).iter().any(|word| word == "STOPPING=1").then_some(())).await;
     drop(watchdog);
     daemon.stop().await;
