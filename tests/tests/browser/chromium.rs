@@ -20,7 +20,7 @@ const WINDOW: (u32, u32) = (1280, 1240);
 /// A browser with one page. The browser goes with the test, however that ends.
 pub(crate) struct Browser {
     driver: Option<WebDriver>,
-    server: Child,
+    _server: Server,
     _profile: TempDir,
 }
 
@@ -31,7 +31,7 @@ impl Browser {
     /// If Chromium or its driver is not installed: a test that did not run has not passed.
     pub(crate) async fn start() -> Browser {
         let profile = tempfile::Builder::new().prefix("evenkeel-browser-").tempdir().expect("a temporary directory");
-        let mut server = Command::new("chromedriver")
+        let server = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -40,7 +40,8 @@ impl Browser {
             .unwrap_or_else(|error| {
                 panic!("chromedriver does not start ({error}): apt-get install chromium chromium-driver")
             });
-        let said = BufReader::new(server.stdout.take().expect("it is piped"));
+        let mut server = Server(server);
+        let said = BufReader::new(server.0.stdout.take().expect("it is piped"));
         let port = said.lines().map_while(Result::ok).find_map(|line| {
             line.split_once("started successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned())
         });
@@ -69,7 +70,7 @@ impl Browser {
         let driver = WebDriver::new(&format!("http://127.0.0.1:{port}"), capabilities).await;
         let driver =
             driver.unwrap_or_else(|error| panic!("Chromium does not start ({error}): apt-get install chromium"));
-        let browser = Browser { driver: Some(driver), server, _profile: profile };
+        let browser = Browser { driver: Some(driver), _server: server, _profile: profile };
         // The two themes are those that a test asks for, not the machine's.
         browser.prefers("light").await;
         browser
@@ -182,8 +183,16 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // In a panic: the session is ended before the driver that does it.
         drop(self.driver.take());
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+    }
+}
+
+/// A running chromedriver; it is killed when this is dropped, also where Chromium did not start.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
