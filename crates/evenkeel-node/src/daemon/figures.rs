@@ -20,10 +20,7 @@ const COMMIT: &str = match option_env!("EVENKEEL_COMMIT") {
 impl Inner {
     /// Everything, with what the loop has told.
     pub(super) async fn snapshot(&self, core: Option<Core>, copies_missing: u64, turns: Histogram) -> Snapshot {
-        let directory = self.data_dir.clone();
-        let disk = tokio::task::spawn_blocking(move || (disk(&directory), Process::read()));
-        let (disk, process) =
-            tokio::time::timeout(DISK_PATIENCE, disk).await.ok().and_then(Result::ok).unwrap_or_default();
+        let disk = self.disk_room().await;
         let store = self.store.health();
         Snapshot {
             version: self.oneself.version.clone(),
@@ -53,8 +50,22 @@ impl Inner {
                 journal_bytes: store.journal_bytes(),
                 disk,
             },
-            process,
+            process: Process::read(),
         }
+    }
+
+    /// How full the disk is. One that hangs takes a thread with it, and not another each time that somebody asks.
+    async fn disk_room(&self) -> Option<(u64, u64)> {
+        if self.measuring.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let (directory, measuring) = (self.data_dir.clone(), self.measuring.clone());
+        let room = tokio::task::spawn_blocking(move || {
+            let room = disk(&directory);
+            measuring.store(false, Ordering::Relaxed);
+            room
+        });
+        tokio::time::timeout(DISK_PATIENCE, room).await.ok()?.ok()?
     }
 }
 

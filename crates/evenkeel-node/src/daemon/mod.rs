@@ -1,4 +1,5 @@
-//! The daemon: one node, whole. Starts the network, the executor, the stores and the loop, and stops them again.
+//! The daemon: one node, whole, as whoever started it holds it: asks it things, lets it leave, and stops it. How it comes to run
+//! is in `start.rs`.
 
 mod acquaintances;
 mod backend;
@@ -17,6 +18,7 @@ mod repair;
 mod retention;
 mod service;
 mod slots;
+mod start;
 mod starter;
 mod status;
 mod surplus;
@@ -27,25 +29,20 @@ mod traces;
 mod upload;
 mod watchdog;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use evenkeel_core::batch::BatchOptions;
-use evenkeel_core::ids::{BatchId, Generation, Origin};
-use evenkeel_core::journal::Gate;
-use evenkeel_core::message::{Message, Reason};
-use evenkeel_core::settings::Settings;
-use evenkeel_core::{Input, Node, Outbox};
+use evenkeel_core::ids::{BatchId, Origin};
+use evenkeel_core::{Input, Node};
 use evenkeel_net::records::ResultRecord;
-use evenkeel_net::{Keyring, Members, Network, NetworkConfig};
+use evenkeel_net::{Keyring, Members, Network};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 pub use home::user_of;
 pub use surroundings::{OnEnd, Surroundings, ThisMachine};
@@ -53,26 +50,18 @@ pub use upload::Submission;
 pub use watchdog::Watchdog;
 
 use crate::api::types::{ErrorCode, Problem};
-use crate::api::{ApiSettings, EventLog, Token};
-use crate::config::{Config, MaxProcess};
-use crate::process::{self, Execute};
-use crate::store::{Store, StoreOptions};
+use crate::api::{EventLog, Token};
+use crate::config::Config;
+use crate::process::Execute;
+use crate::store::Store;
 use crate::telemetry::Telemetry;
-use copies::Copies;
-use disk::Disk;
-use engine::{Engine, Orders, Signals};
+use engine::Orders;
 use health::Limits;
 use home::Home;
-use news::{Figures, News};
-use notes::Notes;
-use pulse::{Ends, Pulse};
+use news::Figures;
+use pulse::Pulse;
 use repair::{Occasion, Plan};
-use retention::Retention;
-use service::Peers;
-use slots::Ledger;
-use starter::Starter;
 use status::Oneself;
-use traces::Traces;
 
 /// Time that processes have to end when the node stops at once.
 const STOP_GRACE: Duration = Duration::from_millis(500);
@@ -82,12 +71,6 @@ const REPAIR_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Time after which a leaving node asks again whom it could not give the only copy of something.
 const REPAIR_PAUSE: Duration = Duration::from_secs(1);
-
-/// Segments of payloads that are fetched for clients at once.
-const FETCHING: usize = 2;
-
-/// Bytes of notes after which a journal is written anew, shorter. All of it is read at the next start.
-const JOURNAL_BYTES: usize = 32 << 20;
 
 /// What a daemon is started with.
 #[derive(Debug)]
@@ -132,6 +115,8 @@ pub struct Inner {
     /// Segments that may be fetched for clients at once.
     fetching: Semaphore,
     batches: AtomicU64,
+    /// Somebody waits for the system to tell how full the disk is.
+    measuring: Arc<AtomicBool>,
     data_dir: PathBuf,
 }
 
@@ -192,196 +177,6 @@ impl Daemon {
     /// left running.
     pub async fn start(options: Options) -> anyhow::Result<Daemon> {
         Daemon::start_in(options, Arc::new(ThisMachine)).await
-    }
-
-    /// Starts a node in the surroundings of a simulation.
-    ///
-    /// # Errors
-    /// As for [`Daemon::start`].
-    pub async fn start_in(options: Options, surroundings: Arc<dyn Surroundings>) -> anyhow::Result<Daemon> {
-        let Options { config, keyring, token, http, keep_identity, outcomes, guardian } = options;
-        let data_dir = config.node.data_dir_or_default();
-        let home = Home::take(data_dir.clone()).await?;
-        let (order_sender, order_receiver) = mpsc::unbounded_channel();
-        let orders = Orders(order_sender);
-        let options = StoreOptions {
-            // What lives once is not read again.
-            sync: keep_identity && config.store.sync,
-            gather: config.store.gather,
-            here: surroundings.writes_inline(),
-            // Nodes that live once are many in one process.
-            cache: if keep_identity { StoreOptions::default().cache } else { 8 << 20 },
-            ..StoreOptions::default()
-        };
-        let telemetry_of_store: Arc<OnceLock<Telemetry>> = Arc::default();
-        let watcher = Arc::new(notes::ToLoop { orders: orders.clone(), telemetry: telemetry_of_store.clone() });
-        let disk = if keep_identity {
-            disk::open(&data_dir, options, watcher).await?
-        } else {
-            disk::create(&data_dir, options, watcher).await?
-        };
-        let Disk { key, store, notes, returning } = disk;
-        let now = surroundings.unix_micros() / 1000;
-        let generation = if keep_identity { home.generation(now)? } else { Generation(now) };
-        let me = Origin { node: key.node_id(), generation };
-        let name = config.node.name_or_host();
-        let telemetry = config.telemetry.otlp.as_deref();
-        let telemetry =
-            telemetry.map(|url| Telemetry::start(url, config.telemetry.sample, me.node, &name)).transpose()?;
-        if let Some(telemetry) = &telemetry {
-            // It was empty until now.
-            let _ = telemetry_of_store.set(telemetry.clone());
-        }
-
-        let listener = match http {
-            true => Some(listen_http(config.http.listen).await?),
-            false => None,
-        };
-        let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
-
-        let service = Peers { me: me.node, orders: orders.clone(), store: store.clone() };
-        let mut net = NetworkConfig::new(name.clone(), key, generation);
-        net.keyring = keyring;
-        net.listen = config.network.listen;
-        net.advertise = config.network.advertise;
-        net.seeds = config.network.seeds.clone();
-        if keep_identity {
-            net.seeds.extend(acquaintances::remembered(&data_dir));
-        }
-        let limits = Limits::new(&config, !net.seeds.is_empty());
-        net.http = http_address.map(|address| address.to_string());
-        net.gossip_interval = config.gossip.interval;
-        net.detection = config.gossip.detection;
-        net.dead_node_grace = config.gossip.dead_node_grace;
-        let network = surroundings.network(net, Arc::new(service)).await?;
-
-        let on_end = orders.clone();
-        let settings = process::Settings {
-            node: name.clone(),
-            nice: i32::try_from(config.processes.nice).unwrap_or(i32::MAX),
-            guardian,
-            ..process::Settings::default()
-        };
-        let executor =
-            surroundings.executor(settings, Box::new(move |ended| on_end.send(engine::Order::Ended(ended))))?;
-
-        let events = EventLog::new(generation);
-        let figures: Arc<Mutex<Figures>> = Arc::default();
-        let mut seed = [0; 8];
-        getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
-        let seed = u64::from_le_bytes(seed);
-        let settings = Settings { journal_bytes: keep_identity.then_some(JOURNAL_BYTES), ..config.core_settings() };
-        let mut out = Outbox::new();
-        let next_note = notes.last().map_or(0, |(number, _)| number + 1);
-        // One without notes may have been in a cluster all the same, and been given something that it did not live to note.
-        let node = if notes.is_empty() {
-            Node::new(me, settings, returning, seed)
-        } else {
-            Node::recover(me, settings, seed, notes, &mut out)
-        };
-        let ends = disk::untold_ends(&node, &store.results);
-        let found = (!ends.is_empty()).then(|| {
-            tracing::info!("results are on the disk whose documents had not ended for this node");
-            let message = Message::Ahead { generation, reason: Reason::Result, changes: ends };
-            Input::Received { from: me.node, message }
-        });
-        let (changed_sender, changed) = watch::channel(0);
-        let (leave_sender, leave) = watch::channel(None);
-        let pulse = Arc::new(Pulse::new());
-        pulse.has_slots(config.node.first_slots());
-        let copies = config.documents.copies.max(1) as usize;
-        let born = Instant::now();
-        let auto = match config.node.max_process {
-            MaxProcess::Fixed(_) => None,
-            MaxProcess::Auto => surroundings.gauge().map(|gauge| (gauge, Arc::new(Ledger::new(born)))),
-        };
-        let engine = Engine {
-            starter: Starter::new(executor.clone(), network.clone(), store.payloads.clone(), orders.clone()),
-            copies: Copies::new(
-                &node,
-                copies,
-                network.clone(),
-                store.clone(),
-                orders.clone(),
-                // One that has just come to be holds nothing that others could be missing.
-                if returning { config.gossip.detection } else { Duration::ZERO },
-            ),
-            node,
-            out,
-            found,
-            gate: Gate::new(next_note),
-            journal: Notes(store.clone()),
-            born,
-            orders: order_receiver,
-            members: network.members(),
-            network: network.clone(),
-            news: News::new(events.clone(), figures.clone()),
-            ledger: auto.as_ref().map(|(_, ledger)| ledger.clone()),
-            signals: Signals { changed: changed_sender, leave: leave_sender, outcomes },
-            surroundings: surroundings.clone(),
-            ended: BTreeMap::new(),
-            awaiting: BTreeMap::new(),
-            pulse: Ends(pulse.clone()),
-            traces: telemetry.clone().map(Traces::new),
-        };
-        let plan = engine.copies.plan();
-        let engine = tokio::spawn(engine.run());
-        let slots = auto.map(|(gauge, ledger)| {
-            let (start, most) = (config.node.first_slots(), config.node.max_process_limit);
-            tokio::spawn(slots::control(gauge, ledger, orders.clone(), start, most))
-        });
-        let acquaintances =
-            keep_identity.then(|| tokio::spawn(acquaintances::note(data_dir.clone(), network.members())));
-        let retention = keep_identity.then(|| {
-            let (directory, keep) = (data_dir.clone(), config.store.keep);
-            tokio::spawn(Retention { directory, keep, store: store.clone(), orders: orders.clone() }.watch())
-        });
-
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        let oneself = Oneself { name, version, address: network.advertised_addr(), http: http_address };
-        let inner = Arc::new(Inner {
-            me,
-            oneself,
-            orders,
-            network,
-            store,
-            executor,
-            surroundings,
-            plan,
-            events,
-            figures,
-            changed,
-            leave,
-            pulse,
-            limits,
-            telemetry,
-            target_drain: config.autoscale.target_drain,
-            batch_defaults: config.batch_defaults(),
-            capture_max: config.processes.capture_max,
-            gossip_interval: config.gossip.interval,
-            fetching: Semaphore::new(FETCHING),
-            batches: AtomicU64::new(0),
-            data_dir,
-        });
-        let daemon = Daemon { inner, tasks: Arc::default() };
-        let aside = [acquaintances, retention, slots].into_iter().flatten().collect();
-        *daemon.tasks() = Tasks { engine: Some(engine), aside, http: None, home: Some(home) };
-        if let Some(listener) = listener {
-            daemon.serve(listener, &config, token);
-        }
-        Ok(daemon)
-    }
-
-    fn serve(&self, listener: tokio::net::TcpListener, config: &Config, token: Option<Token>) {
-        let settings = ApiSettings::new(config, token);
-        let router = crate::api::router(Arc::new(self.clone()), settings);
-        let (stop, stopped) = oneshot::channel::<()>();
-        let stopped = async {
-            // An error means that the daemon is gone, which is as good.
-            let _ = stopped.await;
-        };
-        let task = tokio::spawn(crate::api::serve(listener, router, stopped));
-        self.tasks().http = Some((stop, task));
     }
 
     fn tasks(&self) -> std::sync::MutexGuard<'_, Tasks> {
@@ -516,10 +311,4 @@ impl Daemon {
         // Last: the next node here must find nothing of this one at work.
         self.tasks().home = None;
     }
-}
-
-async fn listen_http(address: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
-    tokio::net::TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address} (TCP, HTTP API); is another node running there? Choose another with --http")
-    })
 }
