@@ -29,7 +29,7 @@ pub struct SourceArgs {
     pub csv: Option<PathBuf>,
 
     /// A document for each regular file that matches, which is its name; * ? [a-z] {a,b} and ** as in shells, to be quoted.
-    /// May be repeated.
+    /// None of them matches a leading dot. May be repeated.
     #[arg(long, value_name = "GLOB")]
     pub files: Vec<OsString>,
 }

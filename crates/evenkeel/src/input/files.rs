@@ -41,6 +41,9 @@ pub struct Skipped {
     pub special: u64,
     /// Symbolic links that lead nowhere.
     pub broken_links: u64,
+    /// Files and directories whose names begin with a dot where the pattern has a wildcard. What is in such a directory is
+    /// not counted.
+    pub hidden: u64,
     /// Files and directories that cannot be read.
     pub problems: Vec<Problem>,
 }
@@ -52,6 +55,7 @@ impl Skipped {
             (self.directories, "directory", "directories"),
             (self.special, "socket, pipe or device", "sockets, pipes and devices"),
             (self.broken_links, "broken symbolic link", "broken symbolic links"),
+            (self.hidden, "hidden file or directory", "hidden files and directories"),
         ]
         .into_iter()
         .filter(|(count, ..)| *count > 0)
@@ -97,7 +101,10 @@ impl Files {
                 None => self.walk.insert(Walk::new(self.waiting.pop()?)),
             };
             match walk.next() {
-                None => self.walk = None,
+                None => {
+                    self.skipped.hidden += walk.hidden();
+                    self.walk = None;
+                }
                 Some(Err(unreadable)) => {
                     self.skipped.problems.push(Problem { path: unreadable.path, error: unreadable.error });
                 }
@@ -162,6 +169,9 @@ impl Files {
             }
             ([], Some(_)) if self.skipped.directories > 0 => {
                 "matches no regular file, only directories: use 'DIR/**' for the files in them".to_owned()
+            }
+            ([], Some(_)) if self.skipped.hidden > 0 => {
+                "matches only what is hidden: a wildcard matches no leading dot, '.*' does".to_owned()
             }
             ([], Some(skipped)) => format!("matches no regular file; {skipped}"),
             ([], None) => "no file matches; the pattern must reach this program unchanged, so quote it".to_owned(),

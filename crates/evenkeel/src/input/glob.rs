@@ -89,7 +89,15 @@ impl Pattern {
 
     /// The states after the name `name`; `entered` is whether `**` may go on into it.
     pub(super) fn after(&self, states: u64, name: &OsStr, entered: bool) -> u64 {
-        let dotted = name.as_bytes().first() == Some(&b'.');
+        self.step(states, name, entered, is_hidden(name))
+    }
+
+    /// Whether the name `name` leads nowhere only because it begins with a dot.
+    pub(super) fn hides(&self, states: u64, name: &OsStr, entered: bool) -> bool {
+        is_hidden(name) && self.after(states, name, entered) == 0 && self.step(states, name, entered, false) != 0
+    }
+
+    fn step(&self, states: u64, name: &OsStr, entered: bool, dotted: bool) -> u64 {
         let mut next = 0;
         for (place, part) in self.parts.iter().enumerate().filter(|(place, _)| states & (1 << place) != 0) {
             match part {
@@ -120,6 +128,10 @@ impl Pattern {
         }
         Some(names)
     }
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_bytes().first() == Some(&b'.')
 }
 
 fn part(component: &str) -> Result<Part, String> {

@@ -232,6 +232,9 @@ fn files_are_documents_and_the_rest_is_counted() {
     std::os::unix::fs::symlink("b", at("link")).unwrap();
     std::os::unix::fs::symlink("nowhere", at("broken")).unwrap();
     std::os::unix::fs::symlink("itself", at("itself")).unwrap();
+    std::fs::write(at(".hidden"), "").unwrap();
+    std::fs::create_dir(at("d/.git")).unwrap();
+    std::fs::write(at("d/.git/config"), "").unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
     let odd = root.path().join(OsString::from_vec(b"odd\xff".to_vec()));
     std::fs::write(&odd, "1").unwrap();
@@ -244,7 +247,10 @@ fn files_are_documents_and_the_rest_is_counted() {
     let expected = [(at("b").into(), 5), (at("d/c").into(), 0), (at("link").into(), 5), (odd.into_os_string(), 1)];
     assert_eq!(found, expected);
     let skipped = documents.skipped().unwrap();
-    assert_eq!(skipped.summary().unwrap(), "skipped 1 directory, 1 socket, pipe or device, 1 broken symbolic link");
+    assert_eq!(
+        skipped.summary().unwrap(),
+        "skipped 1 directory, 1 socket, pipe or device, 1 broken symbolic link, 2 hidden files and directories"
+    );
     assert_eq!(skipped.problems.len(), 1);
     let problem = skipped.problems[0].to_string();
     assert!(problem.ends_with("itself: too many levels of symbolic links; skipped"), "{problem}");
@@ -282,6 +288,8 @@ fn patterns_without_a_file_say_what_there_was() {
     assert!(error(files(root.path(), &["*.txt"]), Options::default()).contains("no file matches"));
     assert!(error(files(root.path(), &["d"]), Options::default()).contains("only directories: use 'DIR/**'"));
     assert!(error(files(root.path(), &["itself"]), Options::default()).contains("can be read: "));
+    std::fs::write(root.path().join("d/.env"), "").unwrap();
+    assert!(error(files(root.path(), &["d/*"]), Options::default()).contains("only what is hidden"));
     assert!(error(files(root.path(), &["a["]), Options::default()).contains("unclosed character class"));
 }
 

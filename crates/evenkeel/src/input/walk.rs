@@ -18,6 +18,8 @@ pub(super) struct Walk {
     begun: bool,
     /// Directories that are being walked, the innermost last.
     open: Vec<Level>,
+    /// Files and directories so far that would match without the dot their names begin with.
+    hidden: u64,
 }
 
 /// A directory that could not be read.
@@ -36,7 +38,12 @@ struct Level {
 
 impl Walk {
     pub(super) fn new(pattern: Pattern) -> Walk {
-        Walk { pattern, begun: false, open: Vec::new() }
+        Walk { pattern, begun: false, open: Vec::new(), hidden: 0 }
+    }
+
+    /// How many files and directories were left out so far for the dot that their names begin with.
+    pub(super) fn hidden(&self) -> u64 {
+        self.hidden
     }
 
     fn enter(&mut self, directory: PathBuf, states: u64) -> Result<(), Unreadable> {
@@ -81,6 +88,7 @@ impl Iterator for Walk {
                 },
             };
             let next = self.pattern.after(states, &name, kind.is_dir());
+            self.hidden += u64::from(self.pattern.hides(states, &name, kind.is_dir()));
             let accepted = self.pattern.accepts(next);
             let further = self.pattern.unfinished(next);
             if further != 0 && (kind.is_dir() || kind.is_symlink() && path.is_dir()) {
