@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::change::{Change, Outcome};
+use crate::change::{Change, Outcome, Title};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, DocId, Epoch, NodeId};
 use crate::state::Tries;
@@ -11,7 +11,7 @@ use crate::state::Tries;
 /// A set of single-document changes, grouped so that few changes say it all.
 #[derive(Debug, Clone, Default)]
 pub struct Bundle {
-    moved: BTreeMap<(BatchId, Epoch, NodeId, bool), DocSet>,
+    moved: BTreeMap<(BatchId, Epoch, NodeId, Title), DocSet>,
     ended: BTreeMap<(BatchId, Epoch, NodeId, Outcome), DocSet>,
     tried: BTreeMap<DocId, Tries>,
     running: BTreeMap<(BatchId, Epoch, NodeId), DocSet>,
@@ -28,8 +28,8 @@ impl Bundle {
     /// Returns the change if it is of a kind that is not bundled.
     pub fn add(&mut self, change: Change) -> Option<Change> {
         match change {
-            Change::Moved { batch, docs, epoch, owner, claimed } => {
-                self.moved.entry((batch, epoch, owner, claimed)).or_default().0 |= docs.0;
+            Change::Moved { batch, docs, epoch, owner, title } => {
+                self.moved.entry((batch, epoch, owner, title)).or_default().0 |= docs.0;
             }
             Change::Ended { batch, docs, epoch, node, outcome } => {
                 self.ended.entry((batch, epoch, node, outcome)).or_default().0 |= docs.0;
@@ -50,8 +50,8 @@ impl Bundle {
     /// Removes what this change says, now that the log has carried it.
     pub fn subtract(&mut self, change: &Change) {
         match change {
-            Change::Moved { batch, docs, epoch, owner, claimed } => {
-                subtract(&mut self.moved, (*batch, *epoch, *owner, *claimed), docs);
+            Change::Moved { batch, docs, epoch, owner, title } => {
+                subtract(&mut self.moved, (*batch, *epoch, *owner, *title), docs);
             }
             Change::Ended { batch, docs, epoch, node, outcome } => {
                 subtract(&mut self.ended, (*batch, *epoch, *node, *outcome), docs);
@@ -82,12 +82,12 @@ impl Bundle {
         let Bundle { moved, ended, tried, running } = std::mem::take(self);
         let tried =
             tried.into_iter().map(|(doc, Tries { failures, crashes })| Change::Tried { doc, failures, crashes });
-        let moved = moved.into_iter().map(|((batch, epoch, owner, claimed), docs)| Change::Moved {
+        let moved = moved.into_iter().map(|((batch, epoch, owner, title), docs)| Change::Moved {
             batch,
             docs,
             epoch,
             owner,
-            claimed,
+            title,
         });
         let ended = ended.into_iter().map(|((batch, epoch, node, outcome), docs)| Change::Ended {
             batch,

@@ -28,13 +28,32 @@ pub enum Outcome {
     Cancelled,
 }
 
+/// How a node has come to own a document. Under one epoch the later of these stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Title {
+    /// The submitter or the last owner gave it away, and no owner has died with it.
+    Given,
+    /// The last owner gave it away, and an owner before has died with it.
+    PassedOn,
+    /// It was claimed as that of a dead owner.
+    Claimed,
+}
+
+impl Title {
+    /// The title of one to whom the owner gives the document.
+    pub fn given_away(self) -> Title {
+        match self {
+            Title::Given => Title::Given,
+            Title::PassedOn | Title::Claimed => Title::PassedOn,
+        }
+    }
+}
+
 /// Where a document stands. Its order is for looking things up: that of the lattice is [`Entry::compare`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Status {
-    /// The submitter or the last owner gave it to its owner.
-    Given,
-    /// Its owner claimed it as heir of a dead one.
-    Claimed,
+    /// It has an owner and no end.
+    Owned(Title),
     /// It has ended.
     Ended(Outcome),
 }
@@ -55,9 +74,7 @@ impl Entry {
     pub fn as_change(self, batch: BatchId, docs: DocSet) -> Change {
         let Entry { epoch, node, status } = self;
         match status {
-            Status::Given | Status::Claimed => {
-                Change::Moved { batch, docs, epoch, owner: node, claimed: status == Status::Claimed }
-            }
+            Status::Owned(title) => Change::Moved { batch, docs, epoch, owner: node, title },
             Status::Ended(outcome) => Change::Ended { batch, docs, epoch, node, outcome },
         }
     }
@@ -177,8 +194,8 @@ pub enum Change {
         epoch: Epoch,
         /// Their new owner.
         owner: NodeId,
-        /// The owner claimed them as heir of a dead one.
-        claimed: bool,
+        /// How it has come to own them.
+        title: Title,
     },
     /// These documents have ended.
     Ended {

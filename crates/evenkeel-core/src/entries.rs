@@ -196,10 +196,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::change::Outcome;
+    use crate::change::{Outcome, Title};
 
     fn entry() -> impl Strategy<Value = Entry> {
-        let status = prop_oneof![Just(Status::Given), Just(Status::Claimed), Just(Status::Ended(Outcome::Done))];
+        let status = prop_oneof![
+            Just(Status::Owned(Title::Given)),
+            Just(Status::Owned(Title::Claimed)),
+            Just(Status::Ended(Outcome::Done))
+        ];
         (1u32..3, 0u16..400, status).prop_map(|(epoch, node, status)| {
             let mut id = [7; 16];
             id[..2].copy_from_slice(&node.to_le_bytes());
@@ -224,7 +228,7 @@ mod tests {
 
     #[test]
     fn runs_of_nobody_or_of_too_many_are_refused() {
-        let run = |count, node| Run { count, epoch: Epoch(1), node, status: Status::Given };
+        let run = |count, node| Run { count, epoch: Epoch(1), node, status: Status::Owned(Title::Given) };
         let read = |runs| Entries::try_from(Runs { nodes: vec![NodeId([1; 16])], runs });
         assert_eq!(read(vec![run(1, 0), run(1, 1)]), Err(InvalidRuns::Nobody));
         assert_eq!(read(vec![run(4_096, 0), run(1, 0)]), Err(InvalidRuns::TooMany));

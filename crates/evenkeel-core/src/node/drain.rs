@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Node;
 use crate::balance::{SlowRule, allocate};
 use crate::batch::Allocate;
-use crate::change::Change;
+use crate::change::{Change, Title};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, DocId, Epoch, NodeId, Origin};
 use crate::message::Reason;
@@ -76,18 +76,19 @@ impl Node {
 
     /// Gives documents away: from here on they are the receiver's.
     pub(super) fn hand_over(&mut self, to: NodeId, docs: &[DocId], reason: Reason, out: &mut Outbox) {
-        let mut moves: BTreeMap<(BatchId, Epoch), DocSet> = BTreeMap::new();
+        let mut moves: BTreeMap<(BatchId, Epoch, Title), DocSet> = BTreeMap::new();
         let mut changes = Vec::new();
         for doc in docs {
-            let epoch = self.state.slot(*doc).expect("a document of this node has an entry").epoch.next();
-            moves.entry((doc.batch, epoch)).or_default().insert(doc.number);
+            let slot = self.state.slot(*doc).expect("a document of this node has an entry");
+            let title = slot.title().expect("a document that is given away has not ended").given_away();
+            moves.entry((doc.batch, slot.epoch.next(), title)).or_default().insert(doc.number);
             let tries = self.state.tries(*doc);
             if tries != Default::default() {
                 changes.push(Change::Tried { doc: *doc, failures: tries.failures, crashes: tries.crashes });
             }
         }
-        for ((batch, epoch), docs) in moves {
-            let change = Change::Moved { batch, docs, epoch, owner: to, claimed: false };
+        for ((batch, epoch, title), docs) in moves {
+            let change = Change::Moved { batch, docs, epoch, owner: to, title };
             self.decide(change.clone(), out);
             changes.push(change);
         }

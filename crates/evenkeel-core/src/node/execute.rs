@@ -4,7 +4,7 @@ use super::Exited;
 use super::Node;
 use super::timers::Timer;
 use crate::batch::BatchOptions;
-use crate::change::{Change, Outcome, Status};
+use crate::change::{Change, Outcome, Status, Title};
 use crate::docset::DocSet;
 use crate::ids::{Attempt, BatchId, DocId, Epoch};
 use crate::outbox::{Claim, Event, Outbox, Verdict};
@@ -87,8 +87,9 @@ impl Node {
             return;
         }
         let attempt = Attempt(self.state.tries(doc).failures.0 + 1);
-        // An owner has died with it, perhaps of it: should this one too, somebody must know at once that it ran here.
-        let marked = slot.status == Status::Claimed;
+        // An owner has died with it, perhaps of it, be it the last one or one before: should this one too, somebody must know at
+        // once that it ran here.
+        let marked = slot.status != Status::Owned(Title::Given);
         if marked {
             let docs = DocSet::from_iter([doc.number]);
             let mark = Change::Running { batch: doc.batch, docs, epoch, node: self.me.node };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Node;
 use crate::balance::{SlowRule, allocate};
 use crate::batch::Batch;
-use crate::change::{Change, Entries, Entry, Lengths, Status};
+use crate::change::{Change, Entries, Entry, Lengths, Status, Title};
 use crate::ids::{BatchId, Epoch, NodeId, SEGMENT_DOCUMENTS, SegmentNumber};
 use crate::outbox::Outbox;
 use crate::units::Length;
@@ -49,7 +49,7 @@ impl Node {
             let entries = owners.iter().map(|owner| Entry {
                 epoch: Epoch::FIRST,
                 node: standings[usize::from(*owner)].node(),
-                status: Status::Given,
+                status: Status::Owned(Title::Given),
             });
             let segment = SegmentNumber(number as u32);
             let (lengths, entries) = (Arc::new(Lengths::pack(lengths)), Arc::new(Entries::pack(entries)));

@@ -9,7 +9,7 @@ use super::Node;
 use super::execute::Closing;
 use super::membership::Missing;
 use crate::balance::heir;
-use crate::change::{Change, Outcome};
+use crate::change::{Change, Outcome, Title};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, DocId, Epoch, NodeId};
 use crate::message::Reason;
@@ -47,13 +47,13 @@ impl Node {
 
     fn inherit(&mut self, dead: NodeId, out: &mut Outbox) {
         let electorate = self.electorate();
-        let mine: Vec<(DocId, Epoch)> =
-            self.state.documents_of(dead).filter(|(doc, _)| heir(*doc, &electorate) == Some(self.me.node)).collect();
+        let heired = self.state.documents_of(dead).filter(|(doc, _)| heir(*doc, &electorate) == Some(self.me.node));
+        let mine: Vec<_> = heired.map(|(doc, epoch)| (doc, epoch, Title::Claimed)).collect();
         if mine.is_empty() {
             return;
         }
         let documents = mine.len() as u64;
-        self.claim(mine, dead, true, out);
+        self.claim(mine, dead, out);
         self.counters.taken_over += documents;
         out.observe(Event::TookOver { documents, from: dead });
         self.flush(out);
@@ -66,7 +66,7 @@ impl Node {
     pub(super) fn reclaim(&mut self, out: &mut Outbox) {
         self.reclaimed = true;
         let found = std::mem::take(&mut self.found);
-        self.claim_again(found, true, out);
+        self.claim_again(found, |_| Title::Claimed, out);
         self.flush(out);
         self.nudge(out);
     }
@@ -76,27 +76,27 @@ impl Node {
     pub(super) fn reclaim_found(&mut self, out: &mut Outbox) {
         if self.settling.is_none() && !self.found.is_empty() {
             let found = std::mem::take(&mut self.found);
-            self.claim_again(found, false, out);
+            self.claim_again(found, Title::given_away, out);
         }
     }
 
-    fn claim_again(&mut self, found: Vec<DocId>, claimed: bool, out: &mut Outbox) {
+    fn claim_again(&mut self, found: Vec<DocId>, title: impl Fn(Title) -> Title, out: &mut Outbox) {
         let slots = found.into_iter().filter_map(|doc| Some((doc, self.state.slot(doc)?)));
-        let own = slots.filter(|(_, slot)| slot.is_owned_by(NodeIndex::ME)).map(|(doc, slot)| (doc, slot.epoch));
-        let own = own.collect();
-        self.claim(own, self.me.node, claimed, out);
+        let own = slots.filter(|(_, slot)| slot.is_owned_by(NodeIndex::ME));
+        let own = own.filter_map(|(doc, slot)| Some((doc, slot.epoch, title(slot.title()?)))).collect();
+        self.claim(own, self.me.node, out);
     }
 
-    /// Gives documents of an owner that is gone to this node, and counts a crash for those that it was running.
-    fn claim(&mut self, mine: Vec<(DocId, Epoch)>, gone: NodeId, claimed: bool, out: &mut Outbox) {
+    /// Gives documents of an owner that is gone to this node, by these titles, and counts a crash for those that it was running.
+    fn claim(&mut self, mine: Vec<(DocId, Epoch, Title)>, gone: NodeId, out: &mut Outbox) {
         let ran: Vec<DocId> =
-            mine.iter().map(|(doc, _)| *doc).filter(|doc| self.state.running(*doc) == Some(gone)).collect();
-        let mut claims: BTreeMap<(BatchId, Epoch), DocSet> = BTreeMap::new();
-        for (doc, epoch) in mine {
-            claims.entry((doc.batch, epoch.next())).or_default().insert(doc.number);
+            mine.iter().map(|(doc, ..)| *doc).filter(|doc| self.state.running(*doc) == Some(gone)).collect();
+        let mut claims: BTreeMap<(BatchId, Epoch, Title), DocSet> = BTreeMap::new();
+        for (doc, epoch, title) in mine {
+            claims.entry((doc.batch, epoch.next(), title)).or_default().insert(doc.number);
         }
         let owner = self.me.node;
-        let claim = |((batch, epoch), docs)| Change::Moved { batch, docs, epoch, owner, claimed };
+        let claim = |((batch, epoch, title), docs)| Change::Moved { batch, docs, epoch, owner, title };
         let claims: Vec<Change> = claims.into_iter().map(claim).collect();
         claims.iter().for_each(|change| self.decide(change.clone(), out));
         self.confide(claims, out);

@@ -11,7 +11,7 @@ use super::segment::{Ending, Segment};
 use super::slot::{NodeIndex, Slot};
 use super::{BatchState, State, Tally};
 use crate::batch::Batch;
-use crate::change::{Change, Entries, Entry, Lengths, Outcome, Status};
+use crate::change::{Change, Entries, Entry, Lengths, Outcome, Status, Title};
 use crate::docset::DocSet;
 use crate::ids::{BatchId, DocId, DocNumber, Epoch, NodeId, SegmentNumber};
 use crate::units::Length;
@@ -159,9 +159,8 @@ impl State {
                     self.early.add_segment(batch, segment, lengths, entries);
                 }
             }
-            Change::Moved { batch, ref docs, epoch, owner, claimed } => {
-                let status = if claimed { Status::Claimed } else { Status::Given };
-                self.merge_entries(batch, docs, Entry { epoch, node: owner, status }, shifts)?;
+            Change::Moved { batch, ref docs, epoch, owner, title } => {
+                self.merge_entries(batch, docs, Entry { epoch, node: owner, status: Status::Owned(title) }, shifts)?;
             }
             Change::Ended { batch, ref docs, epoch, node, outcome } => {
                 self.merge_entries(batch, docs, Entry { epoch, node, status: Status::Ended(outcome) }, shifts)?;
@@ -367,7 +366,7 @@ impl State {
         let shift = Shift { doc, length: segment.length(place), before: Some(before), after: slot };
         segment.set(place, slot, &self.nodes);
         if before.outcome().is_none() && before.node != slot.node && before.epoch < slot.epoch {
-            self.passages.count(before.node, slot.node, slot.status == Status::Claimed);
+            self.passages.count(before.node, slot.node, slot.status == Status::Owned(Title::Claimed));
         }
         self.digest.toggle_entry(doc, &stood);
         self.digest.toggle_entry(doc, &stands);

@@ -4,7 +4,7 @@
 //! all. They may not have: a node that was given a snapshot knows things that were in no log yet, and if those die
 //! who could have logged them, the others never hear of it.
 
-use crate::change::{Entry, Outcome, Status};
+use crate::change::{Entry, Outcome, Status, Title};
 use crate::ids::{BatchId, DocId, Epoch, NodeId, Origin};
 
 /// The numbers of all parts of a state, each part once, joined by exclusive or: so a part is taken out as it is put in.
@@ -56,11 +56,12 @@ fn held(doc: DocId, node: NodeId) -> u64 {
 /// How it stands there.
 fn standing(held: u64, epoch: Epoch, status: Status) -> u64 {
     let status = match status {
-        Status::Given => 0,
-        Status::Claimed => 1,
-        Status::Ended(Outcome::Done) => 2,
-        Status::Ended(Outcome::Failed) => 3,
-        Status::Ended(Outcome::Cancelled) => 4,
+        Status::Owned(Title::Given) => 0,
+        Status::Owned(Title::PassedOn) => 1,
+        Status::Owned(Title::Claimed) => 2,
+        Status::Ended(Outcome::Done) => 3,
+        Status::Ended(Outcome::Failed) => 4,
+        Status::Ended(Outcome::Cancelled) => 5,
     };
     mix(held ^ (u64::from(epoch.0) << 8 | status))
 }

@@ -264,7 +264,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::change::Status;
+    use crate::change::{Status, Title};
     use crate::ids::DocNumber;
 
     const BATCH: BatchId = BatchId(1);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     fn given(epoch: u32) -> Entry {
-        Entry { epoch: Epoch(epoch), node: NodeId([1; 16]), status: Status::Given }
+        Entry { epoch: Epoch(epoch), node: NodeId([1; 16]), status: Status::Owned(Title::Given) }
     }
 
     #[test]
@@ -291,7 +291,7 @@ mod tests {
             docs: docs(0..10),
             epoch: Epoch(996),
             owner: NodeId([1; 16]),
-            claimed: false,
+            title: Title::Given,
         };
         assert_eq!(early.changes().next(), Some(highest));
     }

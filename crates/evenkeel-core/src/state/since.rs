@@ -194,10 +194,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::change::Title;
 
     fn entry() -> impl Strategy<Value = Entry> {
         let outcome = prop_oneof![Just(Outcome::Done), Just(Outcome::Failed), Just(Outcome::Cancelled)];
-        let status = prop_oneof![Just(Status::Given), Just(Status::Claimed), outcome.prop_map(Status::Ended)];
+        let status = prop_oneof![
+            Just(Status::Owned(Title::Given)),
+            Just(Status::Owned(Title::Claimed)),
+            outcome.prop_map(Status::Ended)
+        ];
         (1u32..3, 0u8..3, status).prop_map(|(epoch, node, status)| Entry {
             epoch: Epoch(epoch),
             node: NodeId([node; 16]),

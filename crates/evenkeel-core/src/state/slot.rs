@@ -1,13 +1,13 @@
 //! One document's place in the lattice, in eight bytes.
 //!
 //! An outcome is above every owner; among owners the higher epoch
-//! wins, then the takeover flag, then the lower node; among outcomes done is above failed above cancelled, then the
+//! wins, then the title (claimed is above given), then the lower node; among outcomes done is above failed above cancelled, then the
 //! lower epoch, then the lower node. It is total, so joining is taking the larger, and the lattice laws hold by
 //! construction.
 
 use std::cmp::{Ordering, Reverse};
 
-use crate::change::{Entry, Outcome, Status};
+use crate::change::{Entry, Outcome, Status, Title};
 use crate::ids::{Epoch, NodeId};
 
 /// Index of a node in the table of one replica. Never leaves it.
@@ -75,7 +75,15 @@ impl Slot {
     pub fn outcome(self) -> Option<Outcome> {
         match self.status {
             Status::Ended(outcome) => Some(outcome),
-            Status::Given | Status::Claimed => None,
+            Status::Owned(_) => None,
+        }
+    }
+
+    /// How its owner has come to own it, if it has not ended.
+    pub fn title(self) -> Option<Title> {
+        match self.status {
+            Status::Owned(title) => Some(title),
+            Status::Ended(_) => None,
         }
     }
 
@@ -90,7 +98,7 @@ impl Entry {
     pub fn outcome(&self) -> Option<Outcome> {
         match self.status {
             Status::Ended(outcome) => Some(outcome),
-            Status::Given | Status::Claimed => None,
+            Status::Owned(_) => None,
         }
     }
 
@@ -99,9 +107,8 @@ impl Entry {
         let rank = |entry: &Entry| {
             let node = Reverse(entry.node);
             match entry.status {
-                Status::Given => (0, entry.epoch.0, 0, node),
-                Status::Claimed => (0, entry.epoch.0, 1, node),
-                Status::Ended(outcome) => (1 + height(outcome), u32::MAX - entry.epoch.0, 0, node),
+                Status::Owned(title) => (0, entry.epoch.0, Some(title), node),
+                Status::Ended(outcome) => (1 + height(outcome), u32::MAX - entry.epoch.0, None, node),
             }
         };
         rank(self).cmp(&rank(other))
@@ -146,11 +153,12 @@ mod tests {
         let entry = |epoch, node, status| Entry { epoch: Epoch(epoch), node, status };
         let ended = |outcome| Status::Ended(outcome);
         let rising = [
-            entry(1, high, Status::Given),
-            entry(1, low, Status::Given),
-            entry(1, high, Status::Claimed),
-            entry(2, high, Status::Given),
-            entry(2, low, Status::Claimed),
+            entry(1, high, Status::Owned(Title::Given)),
+            entry(1, low, Status::Owned(Title::Given)),
+            entry(1, high, Status::Owned(Title::PassedOn)),
+            entry(1, high, Status::Owned(Title::Claimed)),
+            entry(2, high, Status::Owned(Title::Given)),
+            entry(2, low, Status::Owned(Title::Claimed)),
             entry(9, low, ended(Outcome::Cancelled)),
             entry(1, low, ended(Outcome::Failed)),
             entry(3, low, ended(Outcome::Done)),

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::batch::BatchOptions;
-use crate::change::{Change, Entries, Status};
+use crate::change::{Change, Entries, Status, Title};
 use crate::ids::Generation;
 use crate::message::Cursor;
 
@@ -30,7 +30,8 @@ fn batch(id: u64) -> Batch {
 
 fn segment_change(id: u64, number: u32) -> Change {
     let count = batch(id).documents_in(SegmentNumber(number));
-    let entry = |place: u32| Entry { epoch: Epoch(1), node: node((place % 3) as u8), status: Status::Given };
+    let entry =
+        |place: u32| Entry { epoch: Epoch(1), node: node((place % 3) as u8), status: Status::Owned(Title::Given) };
     Change::Segment {
         batch: BatchId(id),
         segment: SegmentNumber(number),
@@ -47,12 +48,13 @@ fn docs() -> impl Strategy<Value = DocSet> {
 
 fn change() -> impl Strategy<Value = Change> {
     let id = 0u64..2;
+    let title = prop_oneof![Just(Title::Given), Just(Title::PassedOn), Just(Title::Claimed)];
     let outcome = prop_oneof![Just(Outcome::Done), Just(Outcome::Failed), Just(Outcome::Cancelled)];
     let any = prop_oneof![
         id.clone().prop_map(|id| Change::Batch(batch(id))),
         (id.clone(), 0u32..2).prop_map(|(id, number)| segment_change(id, number)),
-        (id.clone(), docs(), 1u32..5, 0..NODES, any::<bool>()).prop_map(|(id, docs, epoch, owner, claimed)| {
-            Change::Moved { batch: BatchId(id), docs, epoch: Epoch(epoch), owner: node(owner), claimed }
+        (id.clone(), docs(), 1u32..5, 0..NODES, title).prop_map(|(id, docs, epoch, owner, title)| {
+            Change::Moved { batch: BatchId(id), docs, epoch: Epoch(epoch), owner: node(owner), title }
         }),
         (id.clone(), docs(), 1u32..5, 0..NODES, outcome).prop_map(|(id, docs, epoch, owner, outcome)| {
             Change::Ended { batch: BatchId(id), docs, epoch: Epoch(epoch), node: node(owner), outcome }
@@ -215,7 +217,10 @@ fn malformed_changes_are_refused_and_change_nothing() {
     let mut state = merged(0, &descriptions());
     let before = seen(&state);
     let entries = |count: usize| {
-        Entries::pack(std::iter::repeat_n(Entry { epoch: Epoch(9), node: node(1), status: Status::Given }, count))
+        Entries::pack(std::iter::repeat_n(
+            Entry { epoch: Epoch(9), node: node(1), status: Status::Owned(Title::Given) },
+            count,
+        ))
     };
     let lengths = |count: u32, length| Lengths::Same { length: Length(length), count };
     let segment = |lengths, entries| Change::Segment {
@@ -235,7 +240,7 @@ fn malformed_changes_are_refused_and_change_nothing() {
             docs: DocSet::from_iter([DocNumber(DOCUMENTS)]),
             epoch: Epoch(9),
             owner: node(1),
-            claimed: false,
+            title: Title::Given,
         },
     ];
     for change in malformed {
@@ -253,7 +258,7 @@ fn what_speaks_of_the_unknown_is_bounded() {
         docs: DocSet::from_iter([DocNumber(7)]),
         epoch: Epoch(2),
         owner: node(1),
-        claimed: false,
+        title: Title::Given,
     };
     let refused = (0..20_000).filter(|id| state.merge_change(&moved(*id), &mut Vec::new()).is_err()).count();
     assert_eq!(refused, 10_000);
@@ -291,12 +296,12 @@ fn a_passage_is_counted_where_an_owner_changes_and_only_once() {
     let mut state = State::new(node(0));
     let docs = |numbers: &[u32]| numbers.iter().copied().map(DocNumber).collect::<DocSet>();
     // Documents 0 and 3 are given to node 0 at first, and 1 to node 1.
-    let moved = |numbers: &[u32], epoch, owner, claimed| Change::Moved {
+    let moved = |numbers: &[u32], epoch, owner, title| Change::Moved {
         batch: BatchId(0),
         docs: docs(numbers),
         epoch: Epoch(epoch),
         owner: node(owner),
-        claimed,
+        title,
     };
     let ended = Change::Ended {
         batch: BatchId(0),
@@ -305,9 +310,9 @@ fn a_passage_is_counted_where_an_owner_changes_and_only_once() {
         node: node(3),
         outcome: Outcome::Done,
     };
-    let given = moved(&[0, 3], 2, 2, false);
-    let claimed = moved(&[3], 3, 1, true);
-    let renewed = moved(&[1], 2, 1, false);
+    let given = moved(&[0, 3], 2, 2, Title::Given);
+    let claimed = moved(&[3], 3, 1, Title::Claimed);
+    let renewed = moved(&[1], 2, 1, Title::PassedOn);
     for change in [Change::Batch(batch(0)), segment_change(0, 0), given.clone(), given, claimed, renewed, ended] {
         state.apply(change);
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use evenkeel_core::batch::{Batch, BatchOptions};
-use evenkeel_core::change::{Clock, Entries, Entry, Outcome, Status};
+use evenkeel_core::change::{Clock, Entries, Entry, Outcome, Status, Title};
 use evenkeel_core::docset::DocSet;
 use evenkeel_core::ids::{
     Attempt, BatchId, DocId, DocNumber, Epoch, Generation, NodeId, OfferId, Origin, SegmentNumber,
@@ -78,12 +78,12 @@ fn changes() -> Vec<Change> {
             segment: SegmentNumber(0),
             lengths: Arc::new(Lengths::pack(&[Length(1), Length(300), Length(2)])),
             entries: Arc::new(Entries::pack([
-                entry(1, Status::Given),
-                entry(1, Status::Given),
+                entry(1, Status::Owned(Title::Given)),
+                entry(1, Status::Owned(Title::Given)),
                 entry(2, Status::Ended(Outcome::Failed)),
             ])),
         },
-        Change::Moved { batch: BATCH, docs: docs(), epoch: Epoch(2), owner: NODE, claimed: true },
+        Change::Moved { batch: BATCH, docs: docs(), epoch: Epoch(2), owner: NODE, title: Title::Claimed },
         Change::Ended { batch: BATCH, docs: docs(), epoch: Epoch(2), node: NODE, outcome: Outcome::Done },
         Change::Running { batch: BATCH, docs: DocSet::new(), epoch: Epoch(2), node: NODE },
         Change::Tried { doc: DocId { batch: BATCH, number: DocNumber(4) }, failures: Attempt(1), crashes: 2 },
@@ -335,7 +335,7 @@ fn wrong_values_are_refused() {
     assert_eq!(decode::<Part<'static>>(&encode(&whole)[HEADER..]), Ok(whole));
 
     // A run of one document, its epoch, the place of its node in the table, and its status: that place is beyond the end.
-    let one = Entries::pack([Entry { epoch: Epoch(1), node: NODE, status: Status::Given }]);
+    let one = Entries::pack([Entry { epoch: Epoch(1), node: NODE, status: Status::Owned(Title::Given) }]);
     let mut body = encode(&ahead(segment(Lengths::pack(&[Length(1)]), one)))[HEADER..].to_vec();
     let end = body.len() - 4;
     assert_eq!(body[end..], [1, 1, 0, 0]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use evenkeel_core::Node;
 use evenkeel_core::balance::{EPSILON, Standing};
-use evenkeel_core::change::{Outcome, Status};
+use evenkeel_core::change::{Outcome, Status, Title};
 use evenkeel_core::ids::{BatchId, DocId, NodeId};
 use evenkeel_core::load::Load;
 use evenkeel_net::Members;
@@ -148,11 +148,9 @@ pub(super) fn explanation(node: &Node, doc: DocId) -> Option<Explanation> {
     let rests = own.then(|| node.rests_for(doc)).flatten();
     let standing = match entry.status {
         Status::Ended(outcome) => ended(outcome),
-        Status::Given | Status::Claimed if rests.is_some() => DocumentState::BackingOff,
-        Status::Given | Status::Claimed if running_at.is_some() || (own && node.attempt(doc).is_some()) => {
-            DocumentState::Running
-        }
-        Status::Given | Status::Claimed => DocumentState::Waiting,
+        Status::Owned(_) if rests.is_some() => DocumentState::BackingOff,
+        Status::Owned(_) if running_at.is_some() || (own && node.attempt(doc).is_some()) => DocumentState::Running,
+        Status::Owned(_) => DocumentState::Waiting,
     };
     let live = own || node.view().live.contains_key(&entry.node);
     let reason = match standing {
@@ -174,7 +172,7 @@ pub(super) fn explanation(node: &Node, doc: DocId) -> Option<Explanation> {
         node: entry.node,
         node_name: None,
         epoch: entry.epoch,
-        claimed: entry.status == Status::Claimed,
+        claimed: entry.status == Status::Owned(Title::Claimed),
         failures: tries.failures,
         crashes: tries.crashes,
         copies: Vec::new(),

@@ -17,7 +17,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel_core::change::{Change, Status};
+use evenkeel_core::change::{Change, Status, Title};
 use evenkeel_core::ids::{DocId, Epoch};
 use evenkeel_core::message::{Message, Reason};
 use evenkeel_core::outbox::Event;
@@ -114,7 +114,7 @@ impl Duplicates {
         }
         let Some(node) = truth.machine(step.machine).node.as_ref().filter(|_| claims && !told) else { return };
         for (doc, epoch) in node.state().documents_of(node.me().node) {
-            if node.state().slot(doc).is_some_and(|slot| slot.status == Status::Claimed) {
+            if node.state().slot(doc).is_some_and(|slot| slot.status == Status::Owned(Title::Claimed)) {
                 self.claims.entry(doc).or_default().insert((epoch, step.machine, life));
             }
         }
@@ -171,7 +171,7 @@ impl Checker for Duplicates {
                     for (doc, _) in from.processes.keys() {
                         let claimed = node.state().entry(*doc);
                         let claimed = claimed.is_some_and(|entry| {
-                            entry.status == Status::Claimed && MachineId::of(entry.node) == step.machine
+                            entry.status == Status::Owned(Title::Claimed) && MachineId::of(entry.node) == step.machine
                         });
                         if claimed {
                             *self.deaths.entry(*doc).or_default() += 1;

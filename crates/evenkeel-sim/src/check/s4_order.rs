@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel_core::Effect;
-use evenkeel_core::change::{Change, Status};
+use evenkeel_core::change::{Change, Status, Title};
 use evenkeel_core::ids::{DocId, Epoch};
 use evenkeel_core::message::Message;
 
@@ -30,10 +30,10 @@ pub(super) struct Order {
 
 impl Order {
     fn note(&mut self, change: &Change) {
-        let Change::Moved { batch, docs, epoch, claimed, .. } = change else { return };
-        let (own, other) = match claimed {
-            true => (&mut self.claimed, &self.given),
-            false => (&mut self.given, &self.claimed),
+        let Change::Moved { batch, docs, epoch, title, .. } = change else { return };
+        let (own, other) = match title {
+            Title::Claimed => (&mut self.claimed, &self.given),
+            Title::Given | Title::PassedOn => (&mut self.given, &self.claimed),
         };
         for number in docs.iter() {
             let moved = (DocId { batch: *batch, number }, *epoch);
@@ -65,15 +65,15 @@ impl Checker for Order {
         for moved in &self.contested {
             let Some(slot) = node.state().slot(moved.0).filter(|slot| slot.epoch == moved.1) else { continue };
             match slot.status {
-                Status::Claimed => drop(knowing.insert(*moved)),
-                Status::Given if knowing.contains(moved) => {
+                Status::Owned(Title::Claimed) => drop(knowing.insert(*moved)),
+                Status::Owned(Title::Given | Title::PassedOn) if knowing.contains(moved) => {
                     let what = format!(
                         "{} knows that {} was claimed under epoch {}, and holds a gift under the same to be more",
                         step.machine, moved.0, moved.1
                     );
                     return Err(Broken::new(what).document(moved.0).machine(step.machine));
                 }
-                Status::Given | Status::Ended(_) => {}
+                Status::Owned(_) | Status::Ended(_) => {}
             }
         }
         Ok(())

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::balance::heir;
+use crate::change::Title;
+use crate::state::NodeIndex;
 
 #[test]
 fn a_dead_nodes_documents_run_elsewhere() {
@@ -151,6 +153,43 @@ fn a_document_that_kills_its_owners_at_once_is_a_dead_letter() {
     world.finish(batch);
     assert_eq!(world.agreed(batch, Outcome::Failed), 1);
     assert_eq!(world.starts[&poison], 4, "the first death is not counted, three more are");
+}
+
+/// Its heir was busy and has given it on before it could start: the next owner, too, may die within an instant.
+#[test]
+fn a_document_that_an_heir_gives_on_is_remembered_to_have_had_a_dead_owner() {
+    let mut world = World::equal(4, 1, 415);
+    let batch = world.submit(0, &[60_000, 20_000, 20_000, 20_000], spread(Allocate::Lpt));
+    let poison = DocId { batch, number: DocNumber(0) };
+    let owner = |world: &World| {
+        world
+            .machines
+            .iter()
+            .position(|machine| machine.alive && machine.processes.iter().any(|(doc, _)| *doc == poison))
+    };
+    world.run_while(|world| owner(world).is_none());
+    world.run_for(Micros::from_secs(1));
+    let first = owner(&world).unwrap();
+    world.kill(first);
+    let heir = |world: &World| {
+        let by = |machine: &Machine, title| {
+            let slot = machine.node.state.slot(poison).unwrap();
+            slot.is_owned_by(NodeIndex::ME) && slot.title() == Some(title)
+        };
+        world.machines.iter().position(|machine| machine.alive && by(machine, Title::Claimed))
+    };
+    world.run_while(|world| heir(world).is_none());
+    let heir = heir(&world).unwrap();
+    let leaving = world.machines[heir].node.me();
+    world.input(heir, Input::Drain(leaving));
+    world.run_while(|world| owner(world).is_none());
+    let second = owner(&world).unwrap();
+    assert_ne!(second, heir);
+    world.run_for(Micros::from_millis(5));
+    world.kill(second);
+    world.run_while(|world| owner(world).is_none());
+    let third = &world.machines[owner(&world).unwrap()];
+    assert_eq!(third.node.state.tries(poison).crashes, 2, "both deaths are counted");
 }
 
 /// Who is not in view yet may live all the same.
