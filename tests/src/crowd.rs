@@ -15,8 +15,8 @@ use evenkeel_core::ids::{Attempt, BatchId, DocId, DocNumber, Epoch, Generation, 
 use evenkeel_core::state::Passage;
 use evenkeel_core::units::Length;
 use evenkeel_node::api::types::{
-    Accepted, BatchState, BatchStatus, Certificate, DocumentState, DocumentStatus, Documents, Equilibrium, ErrorCode,
-    Event, Explanation, NewBatch, NodeState, NodeStatus, Nodes, Problem, Schema,
+    Accepted, BatchState, BatchStatus, Certificate, Contents, DocumentState, DocumentStatus, Documents, Equilibrium,
+    ErrorCode, Event, Explanation, NewBatch, NodeState, NodeStatus, Nodes, Problem, Schema,
 };
 use evenkeel_node::api::{ApiSettings, Backend, Document, EventLog, Listing, Results, Snapshot, Upload, Wanted};
 use evenkeel_node::config::Config;
@@ -225,6 +225,10 @@ impl Backend for Crowd {
     }
 
     async fn remove(&self, _: BatchId) -> Result<BatchStatus, Problem> {
+        refused()
+    }
+
+    async fn contents(&self, _: BatchId, _: DocNumber) -> Result<Contents, Problem> {
         refused()
     }
 

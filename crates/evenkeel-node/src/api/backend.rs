@@ -12,7 +12,7 @@ use futures_util::stream::BoxStream;
 
 use super::event_log::EventLog;
 use super::metrics::Snapshot;
-use super::types::{Accepted, BatchStatus, DocumentState, Documents, Explanation, NewBatch, Nodes, Problem};
+use super::types::{Accepted, BatchStatus, Contents, DocumentState, Documents, Explanation, NewBatch, Nodes, Problem};
 
 /// One document of an upload, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +96,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Some documents of a batch. However many it has, a bounded number of them is looked at.
     fn documents(&self, id: BatchId, wanted: Listing) -> impl Future<Output = Result<Documents, Problem>> + Send;
+
+    /// The digests of documents of a batch, from this one to the end of its segment.
+    fn contents(&self, id: BatchId, from: DocNumber) -> impl Future<Output = Result<Contents, Problem>> + Send;
 
     /// What a document was submitted with, from whichever node holds it.
     fn payload(&self, doc: DocId) -> impl Future<Output = Result<Bytes, Problem>> + Send;

@@ -1,4 +1,4 @@
-//! `/v1/batches/ID/documents`: a batch's documents, a page at a time, and the payload of one.
+//! `/v1/batches/ID/documents` and `contents`: a batch's documents, or their digests, a page at a time, and the payload of one.
 //!
 //! A batch may have millions. Whatever is asked for, an answer has a bounded number of them, and the node has looked at a
 //! bounded number.
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::answer::{InPath, InQuery, in_time};
 use super::backend::{Backend, Listing};
-use super::types::{Documents, ErrorCode, Problem};
+use super::types::{Contents, Documents, ErrorCode, Problem};
 use super::{Api, naming};
 
 /// Documents of a page, unless the client says otherwise.
@@ -51,6 +51,26 @@ pub(super) async fn list<B: Backend>(
         };
         let wanted = Listing { state, node, from: DocNumber(parameters.from), limit };
         api.backend.documents(batch, wanted).await
+    })
+    .await
+    .map(Json)
+}
+
+/// Where a page of digests begins.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Begin {
+    from: u32,
+}
+
+pub(super) async fn contents<B: Backend>(
+    State(api): State<Arc<Api<B>>>,
+    InPath(id): InPath<String>,
+    InQuery(Begin { from }): InQuery<Begin>,
+) -> Result<Json<Contents>, Problem> {
+    in_time(async {
+        let batch = naming::batch(&*api.backend, &id).await?;
+        api.backend.contents(batch, DocNumber(from)).await
     })
     .await
     .map(Json)

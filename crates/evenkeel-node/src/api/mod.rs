@@ -90,7 +90,7 @@ struct Api<B> {
 }
 
 /// Every route with its methods. `openapi.json` describes the same ones; a test compares the two.
-fn routes<B: Backend>() -> [(&'static str, MethodRouter<Arc<Api<B>>>); 16] {
+fn routes<B: Backend>() -> [(&'static str, MethodRouter<Arc<Api<B>>>); 17] {
     [
         ("/v1/batches", get(batches::list).post(upload::create)),
         ("/v1/batches/{id}", get(batches::show).merge(delete(batches::cancel))),
@@ -98,6 +98,7 @@ fn routes<B: Backend>() -> [(&'static str, MethodRouter<Arc<Api<B>>>); 16] {
         ("/v1/batches/{id}/retry", post(batches::retry)),
         ("/v1/batches/{id}/remove", post(batches::remove)),
         ("/v1/batches/{id}/documents", get(documents::list)),
+        ("/v1/batches/{id}/contents", get(documents::contents)),
         ("/v1/batches/{id}/documents/{number}", get(batches::explain)),
         ("/v1/batches/{id}/documents/{number}/payload", get(documents::payload)),
         ("/v1/nodes", get(nodes::list)),

@@ -16,8 +16,9 @@ const FILE: &str = "peers";
 /// Addresses that are remembered.
 const MOST: usize = 64;
 
-/// Least time between two looks at who lives: the picture changes with every load, and the addresses seldom do.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Least time between two looks at who lives: the picture changes with every load, and the addresses seldom do. Short, as nodes
+/// that are all killed before they have noted each other, and have no seed, do not find each other again.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Addresses that an earlier run has noted. What cannot be read is nothing.
 pub(super) fn remembered(directory: &Path) -> Vec<String> {

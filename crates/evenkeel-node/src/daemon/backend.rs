@@ -15,9 +15,9 @@ use evenkeel_core::{Input, Node};
 use evenkeel_net::records::SegmentId;
 
 use super::upload::Submission;
-use super::{Daemon, Inner, gather, listing, repair, starter, status};
+use super::{Daemon, Inner, contents, gather, listing, repair, starter, status};
 use crate::api::types::{
-    Accepted, BatchStatus, Documents, ErrorCode, Explanation, NewBatch, Nodes, Problem, ResultLine,
+    Accepted, BatchStatus, Contents, Documents, ErrorCode, Explanation, NewBatch, Nodes, Problem, ResultLine,
 };
 use crate::api::{Backend, Document, EventLog, Listing, Results, Snapshot, Upload, Wanted};
 use crate::config::COPIES;
@@ -73,7 +73,7 @@ impl Inner {
 
     /// The payloads of some documents of one segment, from here or from a node that has them. It is fetched once, however
     /// many they are.
-    async fn payloads(&self, segment: SegmentId, numbers: &[DocNumber]) -> Result<Vec<Bytes>, Problem> {
+    pub(super) async fn payloads(&self, segment: SegmentId, numbers: &[DocNumber]) -> Result<Vec<Bytes>, Problem> {
         let unreadable =
             |error: std::io::Error| Problem::new(ErrorCode::Internal, format!("cannot read payloads: {error}"));
         let own = |number: &DocNumber| self.store.payloads.document(DocId { batch: segment.batch, number: *number });
@@ -240,6 +240,11 @@ impl Backend for Daemon {
     async fn documents(&self, id: BatchId, wanted: Listing) -> Result<Documents, Problem> {
         self.inner.documents(id).await?;
         listing::page(&self.inner, id, wanted).await
+    }
+
+    async fn contents(&self, id: BatchId, from: DocNumber) -> Result<Contents, Problem> {
+        self.inner.documents(id).await?;
+        contents::page(&self.inner, id, from).await
     }
 
     async fn payload(&self, doc: DocId) -> Result<Bytes, Problem> {

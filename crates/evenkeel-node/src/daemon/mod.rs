@@ -3,6 +3,7 @@
 
 mod acquaintances;
 mod backend;
+mod contents;
 mod copies;
 mod disk;
 mod engine;

@@ -20,12 +20,18 @@ use crate::output::exit::Failure;
     override_usage = "evenkeel submit [OPTIONS] [INPUT] [--] CMD...\n       evenkeel submit [OPTIONS] [--] CMD... ::: DOCUMENTS...",
     after_help = "Examples:\n  \
         evenkeel submit --jsonl orders.jsonl --length-field pages --retries 2 -- ./render {.id}\n  \
+        evenkeel submit --resume -a urls.txt -- curl -fsS {}\n  \
         evenkeel submit --wait --http http://node2:7117 -a urls.txt -- curl -fsS {}"
 )]
 pub struct SubmitArgs {
     /// Wait until every document has ended; exit with 3 if any failed.
     #[arg(long)]
     pub wait: bool,
+
+    /// Leave out documents that the cluster has of an earlier batch of the same command, matched by content, unless they failed or
+    /// were cancelled. So what was cut off, or has grown, can be submitted again.
+    #[arg(long)]
+    pub resume: bool,
 
     /// Keep the batch, each payload and each result on N nodes, where so many live: any N - 1 of them may be lost at once
     /// [default: 2, or what the node is configured for].

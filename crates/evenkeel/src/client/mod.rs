@@ -11,7 +11,8 @@ mod results;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use evenkeel_node::api::types::{Accepted, BatchStatus, Batches, Draining, Explanation, Nodes, Problem};
+use evenkeel_core::ids::{BatchId, DocNumber};
+use evenkeel_node::api::types::{Accepted, BatchStatus, Batches, Contents, Draining, Explanation, Nodes, Problem};
 use futures_util::TryStream;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, Url, redirect};
@@ -34,6 +35,9 @@ const ANSWER: Duration = Duration::from_secs(60);
 
 /// Time that a node has to submit failed documents again: their payloads may have to come from other nodes.
 const RETRY: Duration = Duration::from_secs(600);
+
+/// Time that a node has for the digests of a segment, which may have to come from another node and have a gigabyte.
+const CONTENTS: Duration = Duration::from_secs(60);
 
 /// Silence after which a peer is probed, so that a host that has lost its power does not keep us waiting for ever.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -88,6 +92,16 @@ impl Client {
     /// One batch.
     pub async fn batch(&self, batch: &BatchName) -> Result<BatchStatus, ClientError> {
         self.ask(Method::GET, &["v1", "batches", batch.as_str()], ANSWER).await.map_err(|error| error.about(batch))
+    }
+
+    /// Digests of a batch's documents, from this number on.
+    pub async fn contents(&self, batch: BatchId, from: DocNumber) -> Result<Contents, ClientError> {
+        let request = self.request(Method::GET, &["v1", "batches", &batch.to_string(), "contents"]);
+        let answer = async {
+            let response = request.query(&[("from", from.0)]).send().await.map_err(|error| self.failed(&error))?;
+            self.read(response).await
+        };
+        tokio::time::timeout(CONTENTS, answer).await.unwrap_or_else(|_| Err(self.silent(CONTENTS)))
     }
 
     /// Cancels a batch.

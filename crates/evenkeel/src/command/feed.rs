@@ -16,7 +16,8 @@ use evenkeel_node::api::types::{DocumentLine, NewBatch};
 use futures_util::Stream;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::input::{Documents, InputError};
+use super::fresh::{Earlier, Fresh};
+use crate::input::InputError;
 
 /// Bytes that are handed over together, unless a single document is larger.
 const FRAME: usize = 256 << 10;
@@ -36,6 +37,8 @@ pub(super) struct Report {
     pub(super) remarks: Vec<String>,
     /// Files that should have been documents, and cannot be read.
     pub(super) unreadable: usize,
+    /// Batches that have documents of the input already, and how many documents those are.
+    pub(super) known: (Vec<Earlier>, u64),
 }
 
 /// What is handed over.
@@ -86,10 +89,7 @@ pub(super) struct Body {
 }
 
 /// Begins to read. The report is there when the body has ended or broken off, unless the connection did so first.
-pub(super) fn feed(
-    header: &NewBatch,
-    documents: Documents,
-) -> io::Result<(Body, Arc<Taken>, oneshot::Receiver<Report>)> {
+pub(super) fn feed(header: &NewBatch, documents: Fresh) -> io::Result<(Body, Arc<Taken>, oneshot::Receiver<Report>)> {
     let (sender, frames) = mpsc::channel(FRAMES_AHEAD);
     let (report, reported) = oneshot::channel();
     let mut first = serde_json::to_vec(header).map_err(io::Error::other)?;
@@ -100,9 +100,9 @@ pub(super) fn feed(
     Ok((Body { frames, taken: Arc::clone(&taken) }, taken, reported))
 }
 
-fn read(mut documents: Documents, first: Vec<u8>, frames: &mpsc::Sender<Frame>, report: oneshot::Sender<Report>) {
+fn read(mut documents: Fresh, first: Vec<u8>, frames: &mpsc::Sender<Frame>, report: oneshot::Sender<Report>) {
     let read = encode(&mut documents, first, frames);
-    let mut told = Report::default();
+    let mut told = Report { known: documents.known().found(), ..Report::default() };
     if let Some(skipped) = documents.skipped() {
         told.unreadable = skipped.problems.len();
         told.remarks.extend(skipped.problems.iter().take(TOLD_PROBLEMS).map(ToString::to_string));
@@ -132,7 +132,7 @@ enum Stop {
     ConnectionGone,
 }
 
-fn encode(documents: &mut Documents, first: Vec<u8>, frames: &mpsc::Sender<Frame>) -> Result<(), Stop> {
+fn encode(documents: &mut Fresh, first: Vec<u8>, frames: &mpsc::Sender<Frame>) -> Result<(), Stop> {
     let mut lines = first;
     let mut count = 0;
     let hand_over = |lines: &mut Vec<u8>, count: &mut u64| {
@@ -180,12 +180,14 @@ mod tests {
 
     use futures_util::StreamExt;
 
+    use super::super::fresh::Known;
     use super::*;
-    use crate::input::{Options, Source};
+    use crate::input::{Documents, Options, Source};
 
-    fn arguments(words: &[&str]) -> Documents {
+    fn arguments(words: &[&str]) -> Fresh {
         let words = words.iter().map(OsString::from).collect();
-        Documents::open(Source::Arguments(words), Options { document_limit: 4 << 20, ..Options::default() }).unwrap()
+        let options = Options { document_limit: 4 << 20, ..Options::default() };
+        Fresh::new(Documents::open(Source::Arguments(words), options).unwrap(), Known::default())
     }
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -11,6 +11,7 @@ use evenkeel_node::api::types::{Accepted, BatchStatus, NodeState, Nodes};
 use indicatif::HumanCount;
 use reqwest::Url;
 
+use super::fresh::Earlier;
 use crate::cli::name::BatchName;
 use crate::client::{Client, ClientError};
 use crate::output::exit::{CommandResult, ExitStatus, Failure};
@@ -57,7 +58,49 @@ pub(super) async fn accepted(client: Client, accepted: Accepted, format: Format,
     if format != Format::Table {
         print(&mut out, &status)?;
     }
-    Ok(conclude(&status))
+    Ok(conclude(&status, 0))
+}
+
+/// Says in which batches an input is that is nothing new and, if asked to, waits for their end.
+pub(super) async fn earlier(client: Client, batches: &[Earlier], format: Format, wait: bool) -> CommandResult {
+    let mut out = io::stdout();
+    let mut worst = ExitStatus::Ok;
+    for Earlier { batch, lost } in batches {
+        if format == Format::Table {
+            writeln!(out, "{batch}")?;
+            out.flush()?;
+        }
+        let status = match wait {
+            true => until_ended(client.clone(), *batch).await?,
+            false => client.batch(&(*batch).into()).await?,
+        };
+        if format != Format::Table {
+            print(&mut out, &status)?;
+        }
+        if wait {
+            worst = worse(worst, conclude(&status, *lost));
+        }
+    }
+    Ok(worst)
+}
+
+/// Waits for the end of batches that have a part of an input, after that with the rest of it has ended so.
+pub(super) async fn ended_too(client: Client, batches: &[Earlier], so: ExitStatus) -> CommandResult {
+    let mut worst = so;
+    for Earlier { batch, lost } in batches {
+        worst = worse(worst, conclude(&until_ended(client.clone(), *batch).await?, *lost));
+    }
+    Ok(worst)
+}
+
+/// What two batches come to: that documents failed matters most.
+fn worse(one: ExitStatus, other: ExitStatus) -> ExitStatus {
+    let rank = |status: ExitStatus| match status {
+        ExitStatus::Ok => 0,
+        ExitStatus::FailedDocuments => 2,
+        _ => 1,
+    };
+    if rank(other) > rank(one) { other } else { one }
 }
 
 fn print(out: &mut impl Write, thing: &impl serde::Serialize) -> io::Result<()> {
@@ -65,8 +108,8 @@ fn print(out: &mut impl Write, thing: &impl serde::Serialize) -> io::Result<()> 
     out.write_all(b"\n")
 }
 
-/// Says how a batch ended.
-fn conclude(status: &BatchStatus) -> ExitStatus {
+/// Says how a batch ended. So many documents of it were lost before, and have been submitted again if they are still wanted.
+fn conclude(status: &BatchStatus, lost: u32) -> ExitStatus {
     let BatchStatus { id, done, failed, cancelled, .. } = status;
     let count = |number: &u32| HumanCount(u64::from(*number));
     let mut message = format!("batch {id} ended: {} done", count(done));
@@ -80,7 +123,7 @@ fn conclude(status: &BatchStatus) -> ExitStatus {
     }
     tell(message);
     match (failed, cancelled) {
-        (0, 0) => ExitStatus::Ok,
+        _ if failed.saturating_add(*cancelled) <= lost => ExitStatus::Ok,
         (0, _) => ExitStatus::Failure,
         _ => ExitStatus::FailedDocuments,
     }

@@ -10,6 +10,7 @@ mod drain;
 mod explain;
 mod feed;
 mod follow;
+mod fresh;
 mod node;
 mod nodes;
 mod results;

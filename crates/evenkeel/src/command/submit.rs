@@ -4,12 +4,14 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use evenkeel_node::api::types::{Accepted, ErrorCode, NewBatch, Problem, SubmitOptions};
+use indicatif::HumanCount;
 
 use super::feed::{self, Report, Taken};
 use super::follow;
+use super::fresh::{Earlier, Fresh, Known};
 use crate::cli::submit::SubmitArgs;
 use crate::client::{self, Client, ClientError};
-use crate::input::{Documents, Options, Place, Source};
+use crate::input::{Documents, Options, Place, Skipped, Source};
 use crate::output::exit::{CommandResult, ExitStatus, Failure};
 use crate::output::tell;
 
@@ -34,9 +36,26 @@ pub(super) fn submit(arguments: SubmitArgs) -> CommandResult {
     client::run(async {
         // A refusal in the middle of an upload may be lost with the connection; here it is not.
         client.nodes().await?;
-        let (accepted, report) = send(&client, &header, documents, &source).await?;
+        let known = if arguments.resume { Known::ask(&client, &header.command).await? } else { Known::default() };
+        let mut fresh = Fresh::new(documents, known);
+        if arguments.resume && fresh.is_exhausted() {
+            let (batches, documents) = fresh.known().found();
+            if let Some(skipped) = fresh.skipped().and_then(Skipped::summary) {
+                tell(skipped);
+            }
+            tell(format_args!("nothing new to submit: left out {}", placed(documents, &batches)));
+            return follow::earlier(client, &batches, arguments.format.output, arguments.wait).await;
+        }
+        let (accepted, report) = send(&client, &header, fresh, &source).await?;
         report.remarks.iter().for_each(tell);
-        let status = follow::accepted(client, accepted, arguments.format.output, arguments.wait).await?;
+        let (batches, documents) = &report.known;
+        if *documents > 0 {
+            tell(format_args!("left out {}", placed(*documents, batches)));
+        }
+        let mut status = follow::accepted(client.clone(), accepted, arguments.format.output, arguments.wait).await?;
+        if arguments.wait {
+            status = follow::ended_too(client, batches, status).await?;
+        }
         if status == ExitStatus::Ok && report.unreadable > 0 {
             let files = if report.unreadable == 1 { "file was" } else { "files were" };
             let message = format!("{} {files} left out of the batch, not being readable", report.unreadable);
@@ -46,6 +65,14 @@ pub(super) fn submit(arguments: SubmitArgs) -> CommandResult {
     })
 }
 
+/// Says in which batches documents are.
+fn placed(documents: u64, batches: &[Earlier]) -> String {
+    let ids: Vec<String> = batches.iter().map(|earlier| earlier.batch.to_string()).collect();
+    let what = if documents == 1 { "document that is" } else { "documents that are" };
+    let plural = if batches.len() == 1 { "" } else { "es" };
+    format!("{} {what} already in batch{plural} {}", HumanCount(documents), ids.join(", "))
+}
+
 fn reads_stdin(source: &Source) -> bool {
     matches!(source, Source::Lines(Place::Stdin) | Source::JsonLines(Place::Stdin) | Source::Csv(Place::Stdin))
 }
@@ -53,7 +80,7 @@ fn reads_stdin(source: &Source) -> bool {
 async fn send(
     client: &Client,
     header: &NewBatch,
-    documents: Documents,
+    documents: Fresh,
     source: &Source,
 ) -> Result<(Accepted, Report), Failure> {
     let (body, taken, mut report) = feed::feed(header, documents)?;
@@ -102,8 +129,8 @@ fn refused(error: ClientError, taken: &Taken, source: &Source) -> Failure {
         }
         error => {
             let message = format!(
-                "{error}. All {documents} {plural} had been sent, and whether they were accepted is not known: look for \
-                 the batch with `evenkeel status` before you submit it again"
+                "{error}. All {documents} {plural} had been sent, and whether they were accepted is not known: submit them \
+                 again with --resume, which leaves out what the cluster has"
             );
             Failure::says(status, message)
         }

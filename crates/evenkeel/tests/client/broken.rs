@@ -101,10 +101,7 @@ fn a_node_that_dies_before_its_answer_may_have_accepted_all() {
     let child = start(&served, &["submit", "wc", ":::", "a", "b"]).spawn().unwrap();
     until("the upload has arrived", || served.memory.pushed.load(SeqCst) == 2);
     served.kill();
-    end(child).refused(
-        5,
-        &["All 2 documents had been sent, and whether they were accepted is not known", "`evenkeel status`"],
-    );
+    end(child).refused(5, &["All 2 documents had been sent, and whether they were accepted is not known", "--resume"]);
 }
 
 #[test]

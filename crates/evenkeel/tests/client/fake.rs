@@ -15,8 +15,8 @@ use evenkeel_core::state::Passage;
 use evenkeel_core::units::Length;
 use evenkeel_net::records::{Captured, Exit, ResultRecord};
 use evenkeel_node::api::types::{
-    Accepted, BatchState, BatchStatus, Certificate, DocumentState, Documents, Equilibrium, ErrorCode, Explanation,
-    NewBatch, NodeState, NodeStatus, Nodes, Problem, ResultLine, Schema,
+    Accepted, BatchState, BatchStatus, Certificate, Contents, DocumentState, Documents, Equilibrium, ErrorCode,
+    Explanation, NewBatch, NodeState, NodeStatus, Nodes, Problem, ResultLine, Schema,
 };
 use evenkeel_node::api::{
     ApiSettings, Backend, Document, EventLog, Listing, Results, Snapshot, Token, Upload, Wanted, router, serve,
@@ -366,6 +366,12 @@ impl Backend for Fake {
     async fn documents(&self, id: BatchId, _: Listing) -> Result<Documents, Problem> {
         self.memory.known(id)?;
         Ok(Documents { schema: Schema, batch: id, documents: Vec::new(), next: None })
+    }
+
+    async fn contents(&self, id: BatchId, from: DocNumber) -> Result<Contents, Problem> {
+        let documents = self.memory.known(id)?.documents;
+        let digests = (from.0..documents).map(|_| None).collect();
+        Ok(Contents { schema: Schema, batch: id, first: from, digests, next: None })
     }
 
     async fn payload(&self, doc: DocId) -> Result<Bytes, Problem> {

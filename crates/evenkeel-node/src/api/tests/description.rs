@@ -116,6 +116,7 @@ async fn schemas_are_those_of_the_types() {
     conforms("Explanation", &explanation);
     let wanted = Listing { state: None, node: None, from: DocNumber(0), limit: 5 };
     conforms("Documents", &fake.documents(OTHER, wanted).await.expect("documents"));
+    conforms("Contents", &fake.contents(OTHER, DocNumber(0)).await.expect("contents"));
     let (from, to) = (NodeId([1; 16]), NodeId([2; 16]));
     let event = Event::BatchCancelled { batch: OTHER };
     let at = "2026-01-02T03:04:05Z".parse().expect("a time");

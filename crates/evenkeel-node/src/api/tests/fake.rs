@@ -17,8 +17,8 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::api::metrics::{self, Core};
 use crate::api::types::{
-    Accepted, BatchState, BatchStatus, Certificate, DocumentState, DocumentStatus, Documents, Equilibrium, ErrorCode,
-    Event, Explanation, NewBatch, NodeState, NodeStatus, Nodes, Problem, ResultLine, Schema,
+    Accepted, BatchState, BatchStatus, Certificate, Contents, Digest, DocumentState, DocumentStatus, Documents,
+    Equilibrium, ErrorCode, Event, Explanation, NewBatch, NodeState, NodeStatus, Nodes, Problem, ResultLine, Schema,
 };
 use crate::api::{Backend, Document, EventLog, Listing, Results, Snapshot, Upload, Wanted};
 
@@ -304,6 +304,13 @@ impl Backend for Fake {
         let next = rows.get(wanted.limit).map(|row| row.document);
         rows.truncate(wanted.limit);
         Ok(Documents { schema: Schema, batch: id, documents: rows, next })
+    }
+
+    async fn contents(&self, id: BatchId, from: DocNumber) -> Result<Contents, Problem> {
+        let documents = self.known(id)?.documents;
+        let digest = |number: u32| (number % 3 != 2).then(|| Digest::of(&number.to_le_bytes()));
+        let digests = (from.0..documents).map(digest).collect();
+        Ok(Contents { schema: Schema, batch: id, first: from, digests, next: None })
     }
 
     async fn payload(&self, doc: DocId) -> Result<Bytes, Problem> {

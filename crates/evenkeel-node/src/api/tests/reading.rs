@@ -8,7 +8,8 @@ use reqwest::{Method, StatusCode};
 use super::fake::{OLD, OTHER, TWIN};
 use super::{Served, json, refused};
 use crate::api::types::{
-    Accepted, BatchState, BatchStatus, Batches, Documents, Draining, ErrorCode, Explanation, NodeState, Nodes,
+    Accepted, BatchState, BatchStatus, Batches, Contents, Digest, Documents, Draining, ErrorCode, Explanation,
+    NodeState, Nodes,
 };
 
 #[tokio::test]
@@ -209,6 +210,19 @@ async fn a_bad_question_for_documents_is_refused() {
     refused(ask("after=1").await, ErrorCode::BadRequest, "unknown field `after`").await;
     refused(ask("node=nobody").await, ErrorCode::NotFound, "there is no node \"nobody\"").await;
     refused(served.get("/v1/batches/00/documents").await, ErrorCode::NotFound, "there is no batch").await;
+}
+
+#[tokio::test]
+async fn contents_are_told_as_digests() {
+    let served = Served::new().await;
+    let page: Contents = served.get_json(&format!("/v1/batches/{OTHER}/contents?from=4")).await;
+    assert_eq!((page.batch, page.first.0, page.next), (OTHER, 4, None));
+    let digest = |number: u32| Some(Digest::of(&number.to_le_bytes()));
+    assert_eq!(page.digests, [digest(4), None, digest(6), digest(7), None, digest(9)]);
+    let ask = async |query: &str| served.get(&format!("/v1/batches/{OTHER}/contents?{query}")).await;
+    refused(ask("from=-1").await, ErrorCode::BadRequest, "from").await;
+    refused(ask("limit=1").await, ErrorCode::BadRequest, "unknown field `limit`").await;
+    refused(served.get("/v1/batches/00/contents").await, ErrorCode::NotFound, "there is no batch").await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! unknown fields, so that a misspelt option is an error; answers may grow fields, so readers must ignore unknown ones.
 
 mod batch;
+mod contents;
 mod document;
 mod event;
 mod explanation;
@@ -19,6 +20,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use batch::{BatchState, BatchStatus, Batches};
+pub use contents::{Contents, Digest};
 pub use document::{DocumentStatus, Documents};
 pub use event::{Event, Numbered};
 pub use explanation::{DocumentState, Explanation};

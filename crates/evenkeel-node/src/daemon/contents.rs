@@ -1,0 +1,46 @@
+//! The digests of a batch's documents, a segment at a time: its payloads are read here, or fetched once.
+
+use std::sync::Arc;
+
+use evenkeel_core::Node;
+use evenkeel_core::change::Outcome;
+use evenkeel_core::ids::{BatchId, DocId, DocNumber, SEGMENT_DOCUMENTS};
+use evenkeel_net::records::SegmentId;
+
+use super::Inner;
+use crate::api::types::{Contents, Digest, Problem, Schema};
+
+/// Those of the documents from `from` to the end of its segment.
+pub(super) async fn page(inner: &Arc<Inner>, batch: BatchId, from: DocNumber) -> Result<Contents, Problem> {
+    let found = inner.ask(move |node| wanted(node, batch, from)).await?;
+    let (numbers, next) = found.ok_or_else(|| Problem::no_such_batch(batch))?;
+    let standing: Vec<DocNumber> = numbers.iter().flatten().copied().collect();
+    let payloads = match standing.is_empty() {
+        true => Vec::new(),
+        false => inner.payloads(SegmentId { batch, segment: from.segment() }, &standing).await?,
+    };
+    // They may be large.
+    let hashed = tokio::task::spawn_blocking(move || {
+        let mut digests = payloads.iter().map(|payload| Digest::of(payload));
+        numbers.iter().map(|number| number.and_then(|_| digests.next())).collect()
+    });
+    let digests = hashed.await.expect("hashing does not panic");
+    Ok(Contents { schema: Schema, batch, first: from, digests, next })
+}
+
+/// The numbers of these documents, without those that have come to nothing; and where the next segment begins, if there is one.
+/// `None`: there is no such batch.
+fn wanted(node: &Node, batch: BatchId, from: DocNumber) -> Option<(Vec<Option<DocNumber>>, Option<DocNumber>)> {
+    let documents = node.state().batch(batch)?.description().documents;
+    let end = from.segment().first().0.saturating_add(SEGMENT_DOCUMENTS).min(documents);
+    let cancelled = node.state().is_cancelled(batch);
+    let stands = |number: DocNumber| {
+        let outcome = node.state().entry(DocId { batch, number }).and_then(|entry| entry.outcome());
+        match outcome {
+            Some(outcome) => outcome == Outcome::Done,
+            None => !cancelled,
+        }
+    };
+    let numbers = (from.0..end).map(DocNumber).map(|number| stands(number).then_some(number)).collect();
+    Some((numbers, (end < documents).then_some(DocNumber(end))))
+}
