@@ -6,6 +6,7 @@
 
 mod api;
 mod arithmetic;
+mod bulk;
 mod cluster;
 mod crowd;
 pub mod dashboard;
@@ -14,9 +15,11 @@ mod program;
 mod scratch;
 mod starts;
 mod wait;
+pub mod whole;
 
 pub use api::Api;
 pub use arithmetic::Sum;
+pub use bulk::Bulk;
 pub use cluster::{Cluster, write_secret};
 pub use crowd::Crowd;
 pub use node::{Node, Setting};
