@@ -126,7 +126,10 @@ impl Inner {
             _ => format!("{} nodes", peers + 1),
         };
         match self.ready() {
-            Ok(()) => format!("{company}; {pending} documents pending here, {running} of {slots} slots in use"),
+            Ok(()) => {
+                let shortage = self.room.shortage().map_or(String::new(), |shortage| format!("; {shortage}"));
+                format!("{company}; {pending} documents pending here, {running} of {slots} slots in use{shortage}")
+            }
             Err(problem) => format!("not ready: {}", problem.message),
         }
     }
