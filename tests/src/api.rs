@@ -71,6 +71,11 @@ impl Api {
         self.get(&format!("/v1/batches/{id}/documents/{number}")).await
     }
 
+    /// What a document was submitted with.
+    pub async fn payload(&self, id: BatchId, number: u32) -> anyhow::Result<String> {
+        self.text(self.client.get(format!("{}/v1/batches/{id}/documents/{number}/payload", self.base))).await
+    }
+
     /// Submits a batch.
     pub async fn submit(&self, batch: &NewBatch, documents: &[DocumentLine<'_>]) -> anyhow::Result<Accepted> {
         let mut body = serde_json::to_vec(batch)?;

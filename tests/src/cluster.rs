@@ -10,7 +10,7 @@ use evenkeel_net::Secret;
 use evenkeel_node::api::types::NodeState;
 use tempfile::TempDir;
 
-use crate::{Node, Setting, until};
+use crate::{Disk, Node, Setting, until};
 
 /// Time that nodes have to meet.
 const MEETING: Duration = Duration::from_secs(30);
@@ -56,7 +56,12 @@ impl Cluster {
 
     /// Starts a node that knows of the others what its seed will tell it.
     pub async fn add(&mut self, name: &str, slots: u32, seed: Option<&str>) -> &mut Node {
-        self.add_at(["127.0.0.1:0"; 2], name, slots, seed).await
+        self.add_at(None, ["127.0.0.1:0"; 2], name, slots, seed).await
+    }
+
+    /// The same, with its data directory on a disk of its own.
+    pub async fn add_on(&mut self, disk: Disk, name: &str, slots: u32, seed: Option<&str>) -> &mut Node {
+        self.add_at(Some(disk), ["127.0.0.1:0"; 2], name, slots, seed).await
     }
 
     /// Starts a node again that was killed, at the addresses that it had, and with no seed: what it knows of the others is on
@@ -64,17 +69,24 @@ impl Cluster {
     pub async fn again(&mut self, name: &str, slots: u32) -> &mut Node {
         let (listen, http) = (self[name].address().to_owned(), self[name].api().base().to_owned());
         let http = http.strip_prefix("http://").expect("a node serves HTTP");
-        self.add_at([&listen, http], name, slots, None).await
+        self.add_at(None, [&listen, http], name, slots, None).await
     }
 
-    async fn add_at(&mut self, at: [&str; 2], name: &str, slots: u32, seed: Option<&str>) -> &mut Node {
+    async fn add_at(
+        &mut self,
+        disk: Option<Disk>,
+        at: [&str; 2],
+        name: &str,
+        slots: u32,
+        seed: Option<&str>,
+    ) -> &mut Node {
         let (slots, secret) = (slots.to_string(), self.secret_file());
         let secret = secret.to_str().expect("a temporary directory has a plain name");
         let mut arguments = vec!["--max-process", &slots, "--secret-file", secret];
         arguments.extend(seed.into_iter().flat_map(|seed| ["--seed", seed]));
         let settings: Vec<Setting<'_>> =
             self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let node = Node::start_at(at, name, self.directory.path(), &arguments, &settings).await;
+        let node = Node::start_on(disk, at, name, self.directory.path(), &arguments, &settings).await;
         self.nodes.entry(name.to_owned()).insert_entry(node).into_mut()
     }
 

@@ -6,19 +6,24 @@
 
 mod api;
 mod arithmetic;
+mod bulk;
 mod cluster;
 mod crowd;
 pub mod dashboard;
+mod disk;
 mod node;
 mod program;
 mod scratch;
 mod starts;
 mod wait;
+pub mod whole;
 
 pub use api::Api;
 pub use arithmetic::Sum;
+pub use bulk::Bulk;
 pub use cluster::{Cluster, write_secret};
 pub use crowd::Crowd;
+pub use disk::{Disk, Filler};
 pub use node::{Node, Setting};
 pub use program::{command, path};
 pub use scratch::{Ended, Scratch};

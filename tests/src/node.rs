@@ -9,6 +9,7 @@ use std::time::Duration;
 use evenkeel_core::ids::NodeId;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 
+use crate::disk::Disk;
 use crate::program::{command_of, path};
 use crate::{Api, until};
 
@@ -51,7 +52,22 @@ impl Node {
         arguments: &[&str],
         settings: &[Setting<'_>],
     ) -> Node {
-        let mut starting = Starting::begin(at, name, directory, arguments, settings);
+        Node::start_on(None, at, name, directory, arguments, settings).await
+    }
+
+    /// The same, with its data directory on a disk of its own.
+    ///
+    /// # Panics
+    /// As for [`Node::start`].
+    pub async fn start_on(
+        disk: Option<Disk>,
+        at: [&str; 2],
+        name: &str,
+        directory: &Path,
+        arguments: &[&str],
+        settings: &[Setting<'_>],
+    ) -> Node {
+        let mut starting = Starting::begin(disk, at, name, directory, arguments, settings);
         let (address, http) = until(&format!("{name} to listen"), BIRTH, async || starting.listens()).await;
         let Starting { name, directory, child } = starting;
         Node { name, directory, child, address, api: Api::new(&http) }
@@ -86,6 +102,13 @@ impl Node {
     /// What it has logged so far.
     pub fn log(&self) -> String {
         read(&log_file(&self.directory))
+    }
+
+    /// Its data directory, as it sees it: where that is a disk of its own, nobody else does.
+    pub fn data(&self) -> PathBuf {
+        let data = self.directory.join("data");
+        let seen = data.strip_prefix("/").expect("a temporary directory has a whole path");
+        Path::new("/proc").join(self.pid().to_string()).join("root").join(seen)
     }
 
     /// Lets none of its files grow beyond so many bytes from now on: to it the disk is full. `None`: there is room again.
@@ -145,6 +168,7 @@ struct Starting {
 
 impl Starting {
     fn begin(
+        disk: Option<Disk>,
         [listen, http]: [&str; 2],
         name: &str,
         directory: &Path,
@@ -157,7 +181,10 @@ impl Starting {
         std::fs::write(output_file(&directory), "").expect("a file can be written");
         // A file that is larger than a limit allows ends a process, unless it has said that it does not want that. Then it is
         // an error, as a full disk is: see `Node::limit_files`.
-        let mut call = command_of("sh", ["-c", "trap '' XFSZ; exec \"$@\"", "sh"]);
+        let mut call = match disk {
+            None => command_of("sh", ["-c", "trap '' XFSZ; exec \"$@\"", "sh"]),
+            Some(disk) => disk.command(&directory.join("data")),
+        };
         call.arg(path()).args(["node", "--listen", listen, "--http", http, "--name", name]);
         call.arg("--data-dir").arg(directory.join("data")).args(arguments).envs(settings.iter().copied());
         call.stdout(file(output_file(&directory))).stderr(file(log_file(&directory)));

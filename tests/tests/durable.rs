@@ -6,7 +6,8 @@ use std::time::Duration;
 use evenkeel_core::change::Outcome;
 use evenkeel_core::ids::{BatchId, NodeId};
 use evenkeel_net::records::Exit;
-use evenkeel_node::api::types::{BatchState, NewBatch, NodeState, ResultLine};
+use evenkeel_node::api::types::{NewBatch, NodeState};
+use evenkeel_tests::whole::{all_right, finished};
 use evenkeel_tests::{Cluster, Starts, Sum, until};
 
 const SLOTS: u32 = 4;
@@ -14,29 +15,10 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
 
-async fn finished(cluster: &Cluster, name: &str, batch: BatchId) {
-    until(&format!("{name} to know all outcomes"), PATIENCE, async || {
-        cluster[name].api().batch(batch).await.ok().filter(|status| status.state == BatchState::Finished)
-    })
-    .await;
-}
-
 /// Every document has its result, and the right one, whichever node is asked.
 async fn check(cluster: &Cluster, names: &[&str], batch: BatchId, sums: &[Sum]) {
-    let mut told: Vec<Vec<ResultLine>> = Vec::new();
-    for name in names {
-        finished(cluster, name, batch).await;
-        let results = until(&format!("{name} to find all results"), PATIENCE, async || {
-            cluster[name].api().results(batch).await.ok().filter(|results| results.len() == sums.len())
-        })
-        .await;
-        for (result, sum) in results.iter().zip(sums) {
-            assert_eq!(result.outcome, Outcome::Done, "{result:?}");
-            assert_eq!(result.stdout.as_deref(), Some(sum.output().as_str()), "{result:?}");
-        }
-        told.push(results);
-    }
-    assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "nodes tell different results");
+    let outputs: Vec<String> = sums.iter().map(Sum::output).collect();
+    all_right(cluster, names, batch, &outputs).await;
 }
 
 /// All four are killed at one moment and started again, ten times in one batch, with no seed but what they remember.

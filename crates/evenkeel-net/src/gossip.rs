@@ -29,6 +29,7 @@ const NAME: &str = "name";
 const VERSION: &str = "version";
 const HTTP: &str = "http";
 const LOAD: &str = "load";
+const LOW: &str = "low";
 const LEFT: &str = "left";
 
 /// Looks at the gossiped state in one gossip interval: changes of several nodes between two looks are seen as one.
@@ -54,6 +55,7 @@ pub(crate) struct Gossip {
     inbound: Arc<Inbound>,
     rounds: Arc<Rounds>,
     load: watch::Receiver<Option<Load>>,
+    low: watch::Receiver<bool>,
     members: watch::Sender<Arc<Members>>,
     /// The present incarnation of chitchat, for those who prompt it.
     handle: watch::Sender<Option<Arc<ChitchatHandle>>>,
@@ -62,6 +64,7 @@ pub(crate) struct Gossip {
 /// Ends of the channels between gossip and the rest of the network.
 pub(crate) struct GossipChannels {
     pub(crate) load: watch::Receiver<Option<Load>>,
+    pub(crate) low: watch::Receiver<bool>,
     pub(crate) members: watch::Sender<Arc<Members>>,
     pub(crate) handle: watch::Sender<Option<Arc<ChitchatHandle>>>,
 }
@@ -90,6 +93,7 @@ impl Gossip {
             inbound,
             rounds,
             load: channels.load,
+            low: channels.low,
             members: channels.members,
             handle: channels.handle,
         }
@@ -157,7 +161,8 @@ impl Gossip {
 
     fn first_words(&self) -> Vec<(String, String)> {
         let load = self.load.borrow().as_ref().and_then(encode_load);
-        self.says.iter().cloned().chain(load.map(|load| (LOAD.to_owned(), load))).collect()
+        let low = (LOW.to_owned(), self.low.borrow().to_string());
+        self.says.iter().cloned().chain(load.map(|load| (LOAD.to_owned(), load))).chain([low]).collect()
     }
 
     /// Keeps the members up to date with what gossip brings, and gossip with this node's load. Does not end.
@@ -178,6 +183,7 @@ impl Gossip {
                     }
                     if looks.is_multiple_of(LOOKS) {
                         self.say_load(handle).await;
+                        self.say_low(handle).await;
                     }
                 }
                 // Without a load a node gets no work, and one that drains gets some until the others know: both are urgent.
@@ -220,6 +226,13 @@ impl Gossip {
         let load = self.load.borrow_and_update().as_ref().and_then(encode_load);
         if let Some(load) = load {
             handle.chitchat().lock().await.self_node_state().set(LOAD, load);
+        }
+    }
+
+    async fn say_low(&mut self, handle: &ChitchatHandle) {
+        if self.low.has_changed().unwrap_or(false) {
+            let low = self.low.borrow_and_update().to_string();
+            handle.chitchat().lock().await.self_node_state().set(LOW, low);
         }
     }
 
@@ -289,6 +302,10 @@ impl Says for NodeState {
     fn load(&self) -> Option<Load> {
         let load = serde_json::from_str(self.get(LOAD)?).ok()?;
         check_load(&load).is_ok().then_some(load)
+    }
+
+    fn low(&self) -> bool {
+        self.get(LOW) == Some("true")
     }
 
     fn left(&self) -> bool {

@@ -21,6 +21,8 @@ pub struct Member {
     pub http: Option<String>,
     /// Its load; `None` until the first has come.
     pub load: Option<Load>,
+    /// Its disk is short of room: others are to get new copies before it does.
+    pub low: bool,
 }
 
 /// All other nodes. This node itself is not among them.

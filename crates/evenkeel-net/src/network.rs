@@ -50,6 +50,7 @@ struct Running {
     advertised: SocketAddr,
     members: watch::Receiver<Arc<Members>>,
     load: watch::Sender<Option<Load>>,
+    low: watch::Sender<bool>,
     lanes: Arc<Lanes>,
     asker: Asker,
     counters: Arc<Counters>,
@@ -98,6 +99,7 @@ impl Network {
         let node = config.key.node_id();
         let (members_out, members) = watch::channel(Arc::default());
         let (load, load_in) = watch::channel(None);
+        let (low, low_in) = watch::channel(false);
         let (handle_out, handle) = watch::channel(None);
         let (arrivals, mut arrived) = mpsc::unbounded_channel();
         let (gossip_in, gossip_inbox) = mpsc::channel(GOSSIP_INBOX);
@@ -116,7 +118,7 @@ impl Network {
         });
         let transport = GossipTransport::new(gossip_inbox, peers.clone(), counters.clone());
         let rounds = Arc::new(Rounds::new());
-        let channels = GossipChannels { load: load_in, members: members_out, handle: handle_out };
+        let channels = GossipChannels { load: load_in, low: low_in, members: members_out, handle: handle_out };
         let gossip = Gossip::new(&config, advertised, transport, inbound.clone(), rounds.clone(), channels);
         let pursuit = Pursuit {
             peers: peers.clone(),
@@ -157,6 +159,7 @@ impl Network {
             advertised,
             members,
             load,
+            low,
             lanes,
             asker,
             counters,
@@ -202,6 +205,11 @@ impl Network {
     /// those of pulls and their answers in one, those of transfers in the other.
     pub fn send(&self, to: NodeId, message: &Message) {
         self.0.lanes.send(to, message);
+    }
+
+    /// Tells the others, with the next round of gossip, whether this node's disk is short of room.
+    pub fn say_low(&self, low: bool) {
+        self.0.low.send_if_modified(|said| std::mem::replace(said, low) != low);
     }
 
     /// Stores the payloads of a segment at a peer. `Ok`: it has them. May be repeated.

@@ -39,6 +39,8 @@ pub(crate) trait Says {
     fn http(&self) -> Option<String>;
     /// Its load; `None` if it has said none, or none that can be reckoned with.
     fn load(&self) -> Option<Load>;
+    /// Whether its disk is short of room.
+    fn low(&self) -> bool;
     /// Whether it has said that it leaves.
     fn left(&self) -> bool;
 }
@@ -164,6 +166,7 @@ impl Known {
             address: sighting.address,
             http: says.http(),
             load: says.load().or(last_load),
+            low: says.low(),
         });
     }
 }

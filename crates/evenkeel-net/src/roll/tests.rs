@@ -29,6 +29,10 @@ impl Says for Words {
         None
     }
 
+    fn low(&self) -> bool {
+        false
+    }
+
     fn left(&self) -> bool {
         self.left
     }

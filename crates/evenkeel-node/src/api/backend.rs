@@ -121,6 +121,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Whether this node takes work and does it: an error says why not. Answers at once.
     fn ready(&self) -> Result<(), Problem>;
 
+    /// What is worth a word although this node is ready.
+    fn remark(&self) -> Option<String> {
+        None
+    }
+
     /// What happens, as it happens.
     fn events(&self) -> Arc<EventLog>;
 }

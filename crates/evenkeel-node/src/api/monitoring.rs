@@ -18,8 +18,11 @@ pub(super) async fn livez<B: Backend>(State(api): State<Arc<Api<B>>>) -> Result<
     api.backend.live().map(|()| "ok\n")
 }
 
-pub(super) async fn readyz<B: Backend>(State(api): State<Arc<Api<B>>>) -> Result<&'static str, Problem> {
-    api.backend.ready().map(|()| "ok\n")
+pub(super) async fn readyz<B: Backend>(State(api): State<Arc<Api<B>>>) -> Result<String, Problem> {
+    api.backend.ready().map(|()| match api.backend.remark() {
+        Some(remark) => format!("ok; {remark}\n"),
+        None => "ok\n".to_owned(),
+    })
 }
 
 pub(super) async fn metrics<B: Backend>(State(api): State<Arc<Api<B>>>) -> Result<impl IntoResponse, Problem> {

@@ -68,6 +68,7 @@ pub(super) const KEYS: &[Key] = &[
     key!(store.sync, |value| value.choice(&[("always", true), ("never", false)])),
     key!(store.gather, |value| value.duration(Duration::ZERO..=SECOND)),
     key!(store.keep, |value| value.duration_or_never(SECOND..=HOUR * 24 * 3_650)),
+    key!(store.low_water, |value| value.bytes(0..=1 << 50)),
     key!(health.stall, |value| value.duration(MILLISECOND * 100..=HOUR)),
     key!(health.idle, |value| value.duration(MILLISECOND * 100..=HOUR * 24)),
     key!(autoscale.target_drain, |value| value.duration(SECOND..=HOUR * 24 * 7)),

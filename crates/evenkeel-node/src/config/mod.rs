@@ -183,6 +183,8 @@ pub struct Store {
     pub gather: Duration,
     /// Time for which a batch is kept once it has ended; `None`: until somebody removes it.
     pub keep: Option<Duration>,
+    /// Bytes that must be free on the file system of the data directory for new work to be taken; 0: any number.
+    pub low_water: u64,
 }
 
 /// When a node is held to stand still.
@@ -291,7 +293,12 @@ impl Default for Documents {
 
 impl Default for Store {
     fn default() -> Self {
-        Store { sync: true, gather: Duration::ZERO, keep: Some(Duration::from_secs(30 * 24 * 3_600)) }
+        Store {
+            sync: true,
+            gather: Duration::ZERO,
+            keep: Some(Duration::from_secs(30 * 24 * 3_600)),
+            low_water: 256 << 20,
+        }
     }
 }
 

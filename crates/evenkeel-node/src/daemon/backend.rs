@@ -300,6 +300,10 @@ impl Backend for Daemon {
         self.inner.ready()
     }
 
+    fn remark(&self) -> Option<String> {
+        self.inner.room.shortage()
+    }
+
     fn events(&self) -> Arc<EventLog> {
         self.inner.events.clone()
     }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::engine::{Order, Orders};
 use super::repair::{Occasion, Plan};
+use super::room::with_room_first;
 use super::surplus::Surplus;
 use crate::seldom::Seldom;
 use crate::store::{Results, Store};
@@ -197,6 +198,7 @@ impl Copies {
         let now = Instant::now();
         self.distrusted.retain(|_, until| *until > now);
         let candidates = node.holders(doc.batch, doc.number.segment());
+        let candidates = with_room_first(candidates, &self.plan.network.members().borrow());
         let mut fresh = candidates.into_iter().filter(|candidate| !copying.asked.contains(candidate));
         let trusted = |candidate: &NodeId| !self.distrusted.contains_key(candidate);
         // A distrusted one is better than none.

@@ -43,6 +43,12 @@ pub(super) async fn open(directory: &Path, options: StoreOptions, watcher: Arc<d
             set_aside(directory, &format!("{} is missing", other.display()))?;
         }
     }
+    if let Some(why) = store::damage::noted(directory) {
+        if file.exists() {
+            set_aside(directory, &format!("{} is damaged ({why})", file.display()))?;
+        }
+        store::damage::forget(directory).with_context(|| format!("cannot write in {}", directory.display()))?;
+    }
     let returning = key.exists();
     let (store, notes, returning) = match read(directory, options, watcher.clone()).await {
         Ok((store, notes)) => (store, notes, returning),
@@ -127,4 +133,35 @@ fn free_suffix(directory: &Path) -> String {
     let free =
         |suffix: &String| [store::FILE, KEY].iter().all(|name| !directory.join(format!("{name}.{suffix}")).exists());
     (1..).map(|number| format!("damaged-{number}")).find(free).expect("there are enough numbers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Deaf;
+
+    impl Watcher for Deaf {
+        fn synced(&self, _through: u64) {}
+        fn failed(&self, _error: &str) {}
+        fn recovered(&self) {}
+    }
+
+    #[tokio::test]
+    async fn a_store_in_which_the_last_run_found_damage_is_set_aside_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = async || {
+            let disk = open(directory.path(), StoreOptions::default(), Arc::new(Deaf)).await.unwrap();
+            disk.store.close();
+            (disk.key.node_id(), disk.returning)
+        };
+        let (first, _) = open().await;
+        assert_eq!(open().await, (first, true), "it is closed cleanly, and good to look at");
+        std::fs::write(directory.path().join("store.redb.damage"), "a page is none\n").unwrap();
+        let (second, returning) = open().await;
+        assert!(second != first && !returning, "it is another node");
+        let aside = |name: &str| directory.path().join(format!("{name}.damaged-1")).exists();
+        assert!(aside("store.redb") && aside("node.key") && store::damage::noted(directory.path()).is_none());
+        assert_eq!(open().await, (second, true));
+    }
 }

@@ -1,15 +1,11 @@
 //! Figures for monitoring that need not be asked of the loop.
 
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Inner;
 use crate::api::metrics::{Core, Health, Process, Snapshot, Store};
 use crate::histogram::Histogram;
-
-/// Time that the system has to tell how full a disk is: one that hangs does not.
-const DISK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The commit that the program was built from, if whoever built it has said.
 const COMMIT: &str = match option_env!("EVENKEEL_COMMIT") {
@@ -20,7 +16,7 @@ const COMMIT: &str = match option_env!("EVENKEEL_COMMIT") {
 impl Inner {
     /// Everything, with what the loop has told.
     pub(super) async fn snapshot(&self, core: Option<Core>, copies_missing: u64, turns: Histogram) -> Snapshot {
-        let disk = self.disk_room().await;
+        let disk = self.room.measure().await;
         let store = self.store.health();
         Snapshot {
             version: self.oneself.version.clone(),
@@ -44,6 +40,7 @@ impl Inner {
                 bytes: self.store.size(),
                 damaged: self.store.corrupt_reads(),
                 failing: store.trouble().is_some(),
+                low: self.room.is_low(),
                 commits: store.commits(),
                 failures: store.failures(),
                 writing: store.writing(),
@@ -53,24 +50,4 @@ impl Inner {
             process: Process::read(),
         }
     }
-
-    /// How full the disk is. One that hangs takes a thread with it, and not another each time that somebody asks.
-    async fn disk_room(&self) -> Option<(u64, u64)> {
-        if self.measuring.swap(true, Ordering::Relaxed) {
-            return None;
-        }
-        let (directory, measuring) = (self.data_dir.clone(), self.measuring.clone());
-        let room = tokio::task::spawn_blocking(move || {
-            let room = disk(&directory);
-            measuring.store(false, Ordering::Relaxed);
-            room
-        });
-        tokio::time::timeout(DISK_PATIENCE, room).await.ok()?.ok()?
-    }
-}
-
-/// Size of the file system that a directory is on, and what of it may be written yet.
-fn disk(directory: &Path) -> Option<(u64, u64)> {
-    let found = rustix::fs::statvfs(directory).ok()?;
-    Some((found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize))
 }

@@ -51,6 +51,11 @@ impl Inner {
                 self.pulse.doing().words()
             ));
         }
+        if let Some(damage) = self.store.health().damage() {
+            let message = format!("the store of this node is damaged where it is written to: {damage}");
+            let hint = "restart this node: it sets the store aside and starts anew, as another one; others have copies";
+            return Err(Problem::new(ErrorCode::Unavailable, message).hint(hint));
+        }
         let silence = self.network.gossip_age();
         if silence > self.limits.stall {
             return stuck(format!("this node has not gossiped for {}", seconds(silence)));
@@ -121,7 +126,10 @@ impl Inner {
             _ => format!("{} nodes", peers + 1),
         };
         match self.ready() {
-            Ok(()) => format!("{company}; {pending} documents pending here, {running} of {slots} slots in use"),
+            Ok(()) => {
+                let shortage = self.room.shortage().map_or(String::new(), |shortage| format!("; {shortage}"));
+                format!("{company}; {pending} documents pending here, {running} of {slots} slots in use{shortage}")
+            }
             Err(problem) => format!("not ready: {}", problem.message),
         }
     }

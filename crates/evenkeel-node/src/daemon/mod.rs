@@ -17,6 +17,7 @@ mod notes;
 mod pulse;
 mod repair;
 mod retention;
+mod room;
 mod service;
 mod slots;
 mod start;
@@ -32,7 +33,7 @@ mod watchdog;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -62,6 +63,7 @@ use home::Home;
 use news::Figures;
 use pulse::Pulse;
 use repair::{Occasion, Plan};
+use room::Room;
 use status::Oneself;
 
 /// Time that processes have to end when the node stops at once.
@@ -116,8 +118,7 @@ pub struct Inner {
     /// Segments that may be fetched for clients at once.
     fetching: Semaphore,
     batches: AtomicU64,
-    /// Somebody waits for the system to tell how full the disk is.
-    measuring: Arc<AtomicBool>,
+    room: Arc<Room>,
     data_dir: PathBuf,
 }
 
@@ -132,9 +133,10 @@ impl Inner {
         self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Refuses what a node that leaves, or whose disk fails, does not take.
+    /// Refuses what a node that leaves, or whose disk fails or is nearly full, does not take.
     async fn takes(&self) -> Result<(), Problem> {
         self.disk()?;
+        self.room.takes().await?;
         if self.ask(Node::is_draining).await? {
             return Err(Problem::new(ErrorCode::Unavailable, "this node is draining").hint("ask another node"));
         }

@@ -220,6 +220,7 @@ mod tests {
             address: SocketAddr::from(([127, 0, 0, 1], 1)),
             http: None,
             load: None,
+            low: false,
         };
         let mut see = |generation, live| {
             let mut members = Members::default();

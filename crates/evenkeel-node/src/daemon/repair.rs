@@ -9,6 +9,7 @@ use evenkeel_core::ids::{BatchId, DocId, Generation, NodeId};
 use evenkeel_net::records::{ResultRecord, SegmentId};
 use evenkeel_net::{Member, Members, Network, PutResults};
 
+use super::room::with_room_first;
 use crate::seldom::Seldom;
 use crate::store::Store;
 
@@ -114,10 +115,12 @@ impl Plan {
                 Occasion::Leaving => staying.len() < copies,
             }
         };
+        let members = self.network.members().borrow().clone();
         let places = |segment: SegmentId, holders: &[NodeId]| {
             let candidates = node.holders(segment.batch, segment.segment).into_iter();
-            let heirs: Vec<NodeId> =
-                candidates.filter(|heir| stays(heir) && !holders.contains(heir)).take(HEIRS).collect();
+            let candidates = candidates.filter(|heir| stays(heir) && !holders.contains(heir));
+            let mut heirs = with_room_first(candidates, &members);
+            heirs.truncate(HEIRS);
             let wanted = match occasion {
                 Occasion::LeavingSole => 1,
                 Occasion::Change | Occasion::Leaving => self.copies_of(node, segment.batch),

@@ -26,12 +26,13 @@ use super::news::{Figures, News};
 use super::notes::Notes;
 use super::pulse::{Ends, Pulse};
 use super::retention::Retention;
+use super::room::Room;
 use super::service::Peers;
 use super::slots::Ledger;
 use super::starter::Starter;
 use super::status::Oneself;
 use super::traces::Traces;
-use super::{Daemon, Inner, Options, Surroundings, Tasks, acquaintances, disk, engine, notes, slots};
+use super::{Daemon, Inner, Options, Surroundings, Tasks, acquaintances, disk, engine, notes, room, slots};
 use crate::api::{ApiSettings, EventLog, Token};
 use crate::config::{Config, MaxProcess};
 use crate::process;
@@ -172,6 +173,12 @@ impl Daemon {
             tokio::spawn(Retention { directory, keep, store: store.clone(), orders: orders.clone() }.watch())
         });
 
+        // What lives once has nobody else to send its batches to. In a simulation nobody knows how full a disk is.
+        let watches = keep_identity && surroundings.room(&data_dir).is_some();
+        let low_water = if watches { config.store.low_water } else { 0 };
+        let room = Arc::new(Room::new(data_dir.clone(), surroundings.clone(), low_water));
+        let watching = (low_water > 0).then(|| tokio::spawn(room::watch(room.clone(), network.clone())));
+
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let oneself = Oneself { name, version, address: network.advertised_addr(), http: http_address };
         let inner = Arc::new(Inner {
@@ -196,11 +203,11 @@ impl Daemon {
             gossip_interval: config.gossip.interval,
             fetching: Semaphore::new(FETCHING),
             batches: AtomicU64::new(0),
-            measuring: Arc::default(),
+            room,
             data_dir,
         });
         let daemon = Daemon { inner, tasks: Arc::default() };
-        let aside = [acquaintances, retention, slots].into_iter().flatten().collect();
+        let aside = [acquaintances, retention, slots, watching].into_iter().flatten().collect();
         *daemon.tasks() = Tasks { engine: Some(engine), aside, http: None, home: Some(home) };
         if let Some(listener) = listener {
             daemon.serve(listener, &config, token);

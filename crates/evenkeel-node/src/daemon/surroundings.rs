@@ -3,6 +3,7 @@
 //! A daemon that is put to use finds those of its machine. A simulated one finds what the simulation gives it, and is
 //! otherwise the same, line by line: whatever differs between the two is behind this trait.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -35,6 +36,12 @@ pub trait Surroundings: Send + Sync {
         None
     }
 
+    /// Size in bytes of the file system that a directory is on, and what of it may be written yet. `None`: nobody knows, as in a
+    /// simulation. May take as long as the disk does.
+    fn room(&self, _directory: &Path) -> Option<(u64, u64)> {
+        None
+    }
+
     /// Microseconds since 1970, by the clock that people look at. It may go back.
     fn unix_micros(&self) -> u64;
 }
@@ -55,6 +62,11 @@ impl Surroundings for ThisMachine {
 
     fn gauge(&self) -> Option<Arc<dyn Gauge>> {
         Some(Arc::new(ThisHost::find()))
+    }
+
+    fn room(&self, directory: &Path) -> Option<(u64, u64)> {
+        let found = rustix::fs::statvfs(directory).ok()?;
+        Some((found.f_blocks.saturating_mul(found.f_frsize), found.f_bavail.saturating_mul(found.f_frsize)))
     }
 
     fn unix_micros(&self) -> u64 {

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::Inner;
 use super::engine::Order;
+use super::room::with_room_first;
 use super::traces::UploadTrace;
 use crate::api::types::{Accepted, ErrorCode, Problem, Schema};
 use crate::api::{Document, Upload};
@@ -160,6 +161,7 @@ impl Upload for Submission {
 /// Stores a segment on the nodes that should have it, or on the next best. Returns how many have it.
 async fn place(inner: Arc<Inner>, copies: usize, id: SegmentId, mut bytes: SegmentBytes) -> Result<usize, Problem> {
     let candidates = inner.ask(move |node: &Node| node.holders(id.batch, id.segment)).await?;
+    let candidates = with_room_first(candidates, &inner.network.members().borrow());
     let wanted = copies.min(candidates.len()).max(1);
     let mut holders: Vec<NodeId> = candidates[..wanted].to_vec();
     let mut spare = candidates[wanted..].iter();

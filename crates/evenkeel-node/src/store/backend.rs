@@ -19,6 +19,8 @@ pub(super) enum Access {
     First,
     /// After an error.
     Again,
+    /// After something that looked like damage: all of it is read, and refused unless it is as it was written.
+    Checked,
     /// After an error, only to be read: the disk takes nothing.
     Read,
 }

@@ -9,6 +9,9 @@ use super::Trouble;
 use super::backend::{Access, Layer, Opener};
 use super::overlay::Overlay;
 
+/// How far a repair says to be when it has found that the last commit is not whole, and before it has looked at the one before.
+const FELL_BACK: std::ops::Range<f64> = 0.2..0.5;
+
 /// See above.
 pub(super) struct Reopenable {
     path: PathBuf,
@@ -53,7 +56,15 @@ impl Reopenable {
             if access == Access::Read {
                 backend = Box::new(Overlay::over(backend)?);
             }
-            Ok(Database::builder().set_cache_size(self.cache).create_with_backend(Layer::over(backend))?)
+            let mut builder = Database::builder();
+            builder.set_cache_size(self.cache).set_check_integrity_on_open(access == Access::Checked);
+            let file = self.path.display().to_string();
+            builder.set_repair_callback(move |repair| {
+                if FELL_BACK.contains(&repair.progress()) {
+                    tracing::warn!(file, "the last commit is torn, or damaged: the one before it is tried");
+                }
+            });
+            Ok(builder.create_with_backend(Layer::over(backend))?)
         });
         *place = Some(Opened { database: opened?, writable: access != Access::Read });
         Ok(())

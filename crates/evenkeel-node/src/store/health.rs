@@ -1,7 +1,7 @@
 //! Whether the data directory takes what is written to it, and how fast.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::histogram::Histogram;
@@ -11,6 +11,7 @@ use crate::seldom::Seldom;
 #[derive(Debug)]
 pub struct Health {
     trouble: Mutex<Option<String>>,
+    damage: OnceLock<String>,
     line: Seldom,
     born: Instant,
     /// Microseconds after `born` at which the commit under way began; 0: there is none.
@@ -24,6 +25,7 @@ impl Default for Health {
     fn default() -> Health {
         Health {
             trouble: Mutex::default(),
+            damage: OnceLock::new(),
             line: Seldom::default(),
             born: Instant::now(),
             begun: AtomicU64::new(0),
@@ -38,6 +40,11 @@ impl Health {
     /// Why nothing can be written; `None` if it can.
     pub fn trouble(&self) -> Option<String> {
         self.state().clone()
+    }
+
+    /// What is damaged where it is written to: nothing will be written until the file is another one.
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.get().map(String::as_str)
     }
 
     /// For how long the commit under way has been; zero if there is none. A disk may hang without an error.
@@ -90,6 +97,14 @@ impl Health {
         if let Some(unsaid) = self.line.due() {
             tracing::error!(unsaid, "cannot write to the data directory; copies go to other nodes: {why}");
         }
+    }
+
+    /// Notes that no write will succeed. The first reason is the one to be told.
+    pub(super) fn spoilt(&self, why: &str) {
+        if self.damage.set(why.to_owned()).is_ok() {
+            tracing::error!("the store is damaged where it is written to; a restart sets it aside: {why}");
+        }
+        *self.state() = Some(why.to_owned());
     }
 
     /// Notes that a write succeeded.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use evenkeel_core::ids::{BatchId, DocId, DocNumber, SegmentNumber};
 use evenkeel_net::records::{ResultRecord, SegmentId};
-use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, Value};
+use redb::{Key, ReadTransaction, TableDefinition};
 use serde::Serialize;
 
 use super::backend::{self, Access};
@@ -104,15 +104,11 @@ fn rows<K: Key + 'static>(
     txn: &ReadTransaction,
     table: TableDefinition<K, &'static [u8]>,
     mut row: impl FnMut(K::SelfType<'_>, &[u8]),
-) -> Result<(), Trouble>
-where
-    &'static [u8]: Value,
-{
-    for found in txn.open_table(table)?.iter()? {
-        let (key, sealed) = found?;
-        row(key.value(), sealed.value());
-    }
-    Ok(())
+) -> Result<(), Trouble> {
+    tables::each(txn, table, |key, sealed| {
+        row(key, sealed);
+        Ok(())
+    })
 }
 
 fn journal(txn: &ReadTransaction, contents: &mut Contents) -> Result<(), Trouble> {

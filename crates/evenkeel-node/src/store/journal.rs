@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use redb::ReadableTable;
-
 use super::queue::Work;
-use super::tables::{JOURNAL, journal_place};
+use super::tables::{self, JOURNAL, journal_place};
 use super::{Handles, OpenError};
 
 /// The journal of a store. Clones are handles of the same.
@@ -41,12 +39,10 @@ impl Journal {
     /// [`OpenError::Corrupt`] if one is not as it was written: those before it have been given.
     pub fn entries(&self, mut entry: impl FnMut(u64, &[u8])) -> Result<(), OpenError> {
         let read = self.0.database.read(|txn| {
-            let table = txn.open_table(JOURNAL)?;
-            for row in table.iter()? {
-                let (number, sealed) = row?;
-                entry(number.value(), &journal_place(number.value()).open(sealed.value())?);
-            }
-            Ok(())
+            tables::each(txn, JOURNAL, |number, sealed| {
+                entry(number, &journal_place(number).open(sealed)?);
+                Ok(())
+            })
         });
         read.map_err(|trouble| OpenError::from_trouble(self.0.database.path(), trouble))
     }

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use redb::{ReadTransaction, ReadableTable};
+use redb::ReadTransaction;
 
 use super::Trouble;
 use super::index::{Index, ListId};
 use super::rows::{held_from_bytes, nodes_from_bytes};
 use super::tables::{
-    ENTRUSTED, HELD, LISTS, RESULTS, doc_at, entrusted_place, held_place, list_place, numbers, segment_of_key,
+    self, ENTRUSTED, HELD, LISTS, RESULTS, doc_at, entrusted_place, held_place, list_place, numbers, segment_of_key,
 };
 
 /// What was found.
@@ -26,11 +26,10 @@ pub(super) fn index(txn: &ReadTransaction, path: &Path) -> Result<Loaded, Troubl
         damaged += 1;
         tracing::error!(file = %path.display(), "{what} is damaged, and other holders are forgotten: {error}");
     };
-    for row in txn.open_table(LISTS)?.iter()? {
-        let (list, sealed) = row?;
-        let list = ListId(list.value());
+    tables::each(txn, LISTS, |list, sealed| {
+        let list = ListId(list);
         let nodes = list_place(list)
-            .open(sealed.value())
+            .open(sealed)
             .and_then(|bytes| nodes_from_bytes(&bytes).ok_or_else(|| Trouble::corrupt("a list of nodes that is none")));
         match nodes {
             Ok(nodes) => index.load_list(list, nodes),
@@ -40,11 +39,11 @@ pub(super) fn index(txn: &ReadTransaction, path: &Path) -> Result<Loaded, Troubl
                 index.mark_list(list);
             }
         }
-    }
-    for row in txn.open_table(ENTRUSTED)?.iter()? {
-        let (key, sealed) = row?;
-        let segment = segment_of_key(key.value());
-        let list = entrusted_place(segment).open(sealed.value()).and_then(|bytes| {
+        Ok(())
+    })?;
+    tables::each(txn, ENTRUSTED, |key, sealed| {
+        let segment = segment_of_key(key);
+        let list = entrusted_place(segment).open(sealed).and_then(|bytes| {
             let bytes = bytes.as_ref().try_into().map_err(|_| Trouble::corrupt("a number of a list that is none"))?;
             Ok(ListId(u32::from_le_bytes(bytes)))
         });
@@ -55,13 +54,13 @@ pub(super) fn index(txn: &ReadTransaction, path: &Path) -> Result<Loaded, Troubl
         });
         index.know_list(list);
         index.insert_segment(segment, list);
-    }
+        Ok(())
+    })?;
     let results = txn.open_table(RESULTS)?;
-    for row in txn.open_table(HELD)?.iter()? {
-        let (key, sealed) = row?;
-        let segment = segment_of_key(key.value());
+    tables::each(txn, HELD, |key, sealed| {
+        let segment = segment_of_key(key);
         let lists = held_place(segment)
-            .open(sealed.value())
+            .open(sealed)
             .and_then(|bytes| held_from_bytes(&bytes).ok_or_else(|| Trouble::corrupt("a row of holders that is none")));
         match lists {
             Ok(lists) => {
@@ -82,6 +81,7 @@ pub(super) fn index(txn: &ReadTransaction, path: &Path) -> Result<Loaded, Troubl
                 index.mark_held(segment);
             }
         }
-    }
+        Ok(())
+    })?;
     Ok(Loaded { index, damaged })
 }

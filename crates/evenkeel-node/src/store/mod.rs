@@ -7,6 +7,7 @@
 mod backend;
 mod cache;
 mod checked;
+pub mod damage;
 mod database;
 mod error;
 mod fetched;
@@ -214,7 +215,7 @@ impl Store {
     pub fn remove(directory: &Path) -> io::Result<()> {
         match std::fs::remove_file(directory.join(FILE)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+            _ => damage::forget(directory),
         }
     }
 

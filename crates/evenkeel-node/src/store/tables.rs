@@ -3,8 +3,8 @@
 use evenkeel_core::ids::{BatchId, DocId, DocNumber, SEGMENT_DOCUMENTS, SegmentNumber};
 use evenkeel_net::records::SegmentId;
 use redb::{
-    Database, Key, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError,
-    Value, WriteTransaction,
+    Database, Key, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
+    TableDefinition, TableError, Value, WriteTransaction,
 };
 
 use super::Trouble;
@@ -82,6 +82,28 @@ pub(super) fn read<K: Key + 'static, V: Value + 'static, T>(
     let table: ReadOnlyTable<K, V> = txn.open_table(table)?;
     let found = ReadableTable::get(&table, key)?;
     found.map(|value| then(value.value())).transpose()
+}
+
+/// Gives all rows of a table, in the order of their keys.
+///
+/// # Errors
+/// Also if they are not as many as the table says: where a page above them is damaged, some may be passed over.
+pub(super) fn each<K: Key + 'static>(
+    txn: &ReadTransaction,
+    table: TableDefinition<K, Sealed>,
+    mut row: impl FnMut(K::SelfType<'_>, &[u8]) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    let table = txn.open_table(table)?;
+    let (all, mut seen) = (table.len()?, 0);
+    for found in table.iter()? {
+        let (key, sealed) = found?;
+        row(key.value(), sealed.value())?;
+        seen += 1;
+    }
+    match seen == all {
+        true => Ok(()),
+        false => Err(Trouble::corrupt(format!("a table has {seen} rows, and says that it has {all}"))),
+    }
 }
 
 /// What a format was found to be.

@@ -48,6 +48,11 @@ impl Trouble {
         }
     }
 
+    /// Whether what was read is not what had been written, whatever the disk says of itself.
+    pub(super) fn is_rot(&self) -> bool {
+        matches!(self, Trouble::Corrupt(_) | Trouble::Broken(_))
+    }
+
     /// Whether the database must be opened again before it is of use.
     pub(super) fn needs_reopening(&self) -> bool {
         !matches!(self, Trouble::Corrupt(_) | Trouble::InUse)

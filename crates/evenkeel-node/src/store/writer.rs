@@ -18,7 +18,7 @@ use super::tables::{
     self, PROBE_BYTES, Tables, doc_key, entrusted_place, held_place, journal_place, list_place, result_place,
     segment_key, segment_of,
 };
-use super::{Shared, Trouble, rows};
+use super::{Shared, Trouble, damage, rows};
 
 /// Time between two tries while the disk fails.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -299,13 +299,40 @@ fn fail(shared: &Shared, trouble: &Trouble, group: Vec<Work>) {
         work.answer(|| Err(trouble.to_io()));
     }
     shared.watcher.failed(&why);
-    reopen(shared);
+    match trouble.is_rot() {
+        true => look_for_damage(shared),
+        false => reopen(shared),
+    }
+}
+
+/// What a write has come upon was not what had been written. Where that was a moment's, all of the file is well when it is read
+/// again. Where it is on the disk, every write that comes there would fail, and those elsewhere succeed: the node would fail and
+/// recover for ever. It stays as it is then, and what can be read is; the next start sets the file aside.
+fn look_for_damage(shared: &Shared) {
+    match shared.database.open(Access::Checked) {
+        Ok(()) => {}
+        Err(trouble) if trouble.is_rot() => {
+            let path = shared.database.path();
+            let why = format!("{}: {trouble}", path.display());
+            shared.health.spoilt(&why);
+            if let Err(error) = damage::note(path, &why) {
+                tracing::warn!(%error, "the next start of this node may not know of it");
+            }
+            read_only(shared);
+        }
+        Err(_) => reopen(shared),
+    }
 }
 
 /// For those who read, which the database refuses as well after an error.
 fn reopen(shared: &Shared) {
-    let opened = shared.database.open(Access::Again).or_else(|_| shared.database.open(Access::Read));
-    if let Err(trouble) = opened {
+    if shared.database.open(Access::Again).is_err() {
+        read_only(shared);
+    }
+}
+
+fn read_only(shared: &Shared) {
+    if let Err(trouble) = shared.database.open(Access::Read) {
         tracing::debug!(%trouble, "the store cannot be read at present");
     }
 }
@@ -313,6 +340,9 @@ fn reopen(shared: &Shared) {
 /// Takes up work again if the disk takes something.
 fn retry(shared: &Shared) {
     let ill = |trouble: &Trouble| shared.health.ill(&format!("{}: {trouble}", shared.database.path().display()));
+    if let Some(damage) = shared.health.damage() {
+        return shared.health.ill(damage);
+    }
     // To open the database may take as long as to read all of it: that is for a disk that takes anything at all.
     if let Err(error) = shared.fetched.probe(PROBE_BYTES) {
         return ill(&Trouble::Io(error));
@@ -322,6 +352,10 @@ fn retry(shared: &Shared) {
         shared.database.open(Access::Again)?;
         shared.database.write(tables::probe)
     });
+    if probed.as_ref().is_err_and(Trouble::is_rot) {
+        shared.index().mark(marks);
+        return look_for_damage(shared);
+    }
     match probed.and_then(|()| shared.health.commits_with(|| commit(shared, &[], &marks))) {
         Ok(_) => {
             shared.queue.recover();

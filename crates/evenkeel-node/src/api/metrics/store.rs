@@ -22,6 +22,8 @@ pub struct Store {
     pub damaged: u64,
     /// Whether it cannot be written to.
     pub failing: bool,
+    /// Whether its disk is short of room.
+    pub low: bool,
     /// How long its commits took, their syncs included. How many there were is its count.
     pub commits: Histogram,
     /// Writes that failed.
@@ -48,6 +50,8 @@ impl Store {
         out.counter("evenkeel_store_damaged_total", help, self.damaged);
         let help = "1 while the node's store cannot be written to.";
         out.gauge("evenkeel_store_failing", help, u8::from(self.failing));
+        let help = "1 while the disk has less room than store.low_water, and the node takes no batches.";
+        out.gauge("evenkeel_store_low", help, u8::from(self.low));
         let help = "How long commits of the node's store took, their syncs included.";
         out.histogram("evenkeel_store_commit_seconds", help, &self.commits);
         let help = "Writes of the node's store that failed.";

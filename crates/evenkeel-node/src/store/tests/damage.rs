@@ -3,6 +3,7 @@
 use std::os::unix::fs::FileExt;
 
 use super::*;
+use crate::store::damage::{forget, noted};
 
 /// Places that are damaged, each in a file of its own.
 const PLACES: u64 = 120;
@@ -178,4 +179,58 @@ async fn a_damaged_result_is_dropped_and_may_come_again() {
     store.results.put(&[record(doc(1, 1), 1, "anew")], &[node(1)]).await.unwrap();
     assert_eq!(store.results.get(doc(1, 1)).unwrap(), Some(record(doc(1, 1), 1, "anew")));
     assert_eq!(store.corrupt_reads(), 0);
+}
+
+/// A page that was zeroed while the store was closed, which nobody notices when it is opened, and which is come upon when
+/// something is written there. The disk is well: each try to write elsewhere would succeed, and the next one here fail again.
+#[tokio::test]
+async fn a_store_that_is_damaged_where_it_is_written_to_does_not_fail_and_recover_by_turns() {
+    let (original, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(original.path()).await;
+    let path = copy.path().join(FILE);
+    let bytes = std::fs::read(original.path().join(FILE)).unwrap();
+    let pages = bytes.len() as u64 / 4096;
+    let (mut spoilt, mut untouched) = (0, 0);
+    for page in (1..pages).step_by(9) {
+        std::fs::write(&path, &bytes).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().write_all_at(&[0; 4096], page * 4096).unwrap();
+        let heard = Arc::new(Heard::default());
+        let options = StoreOptions { sync: false, here: true, ..StoreOptions::default() };
+        let store = match Store::open(copy.path(), options, heard.clone()) {
+            Ok(store) => store,
+            Err(OpenError::Corrupt { .. }) => continue,
+            Err(error) => panic!("page {page}: {error}"),
+        };
+        let mut failed = 0;
+        for round in 0..40 {
+            let number = |place: u32| 200 * place + 1 + round;
+            let results: Vec<ResultRecord> =
+                (0..40).map(|place| record(doc(u64::from(round) % 3, number(place)), 1, vec![7; 200])).collect();
+            failed += u32::from(store.results.put(&results, &[node(1)]).await.is_err());
+            let bytes = payloads([vec![round as u8; 3_000]]);
+            failed += u32::from(store.payloads.put(segment(1, 5 + round), bytes, Some(vec![node(1)])).await.is_err());
+            store.journal.append(200 + u64::from(round), entry(50));
+            // What was there is told as it was, or not at all.
+            if let Ok(Some(found)) = store.results.get(result(1, number(0)).doc) {
+                assert_eq!(found, result(1, number(0)), "page {page}");
+            }
+        }
+        let told = heard.told();
+        let damage = store.health().damage().map(str::to_owned);
+        drop(store);
+        match &damage {
+            None => {
+                assert_eq!((failed, told.failures.len()), (0, 0), "page {page}: {told:?}");
+                untouched += 1;
+            }
+            Some(why) => {
+                assert_eq!((told.failures.len(), told.recoveries), (1, 0), "page {page}: {told:?}");
+                assert_eq!(noted(copy.path()).as_ref(), Some(why), "page {page}");
+                forget(copy.path()).unwrap();
+                spoilt += 1;
+            }
+        }
+        assert_eq!(noted(copy.path()), None);
+    }
+    assert!(spoilt > 0 && untouched > 0, "{spoilt} spoilt, {untouched} not touched");
 }

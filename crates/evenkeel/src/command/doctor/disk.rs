@@ -14,7 +14,7 @@ use rustix::fs::{statfs, statvfs};
 use super::finding::Finding;
 use crate::input::{printable, reason};
 
-/// Room below which a node is about to stop, and below which that is in sight.
+/// Room below which a node is about to stop writing, and below which it is in sight that it takes no batches.
 const NO_ROOM: u64 = 64 << 20;
 const LITTLE_ROOM: u64 = 1 << 30;
 
@@ -30,8 +30,8 @@ const READ_WHOLE: u64 = 2 << 30;
 const TMPFS: u64 = 0x0102_1994;
 const NFS: u64 = 0x6969;
 
-/// Looks at a directory, which need not be there yet. `flag` says how another one is chosen.
-pub(super) fn check(directory: &Path) -> Vec<Finding> {
+/// Looks at a directory, which need not be there yet. `low_water`: the room below which a node there takes no batches.
+pub(super) fn check(directory: &Path, low_water: u64) -> Vec<Finding> {
     let shown = printable(directory.as_os_str());
     let there = directory.is_dir();
     if directory.exists() && !there {
@@ -47,7 +47,7 @@ pub(super) fn check(directory: &Path) -> Vec<Finding> {
     if findings[0].advice.is_some() {
         return findings;
     }
-    findings.push(room(&place));
+    findings.push(room(&place, low_water));
     findings.push(syncs(&place));
     findings.extend(kind(&place));
     if there {
@@ -84,22 +84,27 @@ fn scratch(directory: &Path) -> io::Result<(File, PathBuf)> {
     File::options().write(true).create_new(true).open(&path).map(|file| (file, path))
 }
 
-fn room(place: &Path) -> Finding {
+fn room(place: &Path, low_water: u64) -> Finding {
     const CHECK: &str = "disk space";
     let stat = match statvfs(place) {
         Ok(stat) => stat,
         Err(error) => return Finding::warning(CHECK, format!("cannot be told: {error}"), "look at `df`"),
     };
-    judge_room(stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_files > 0 && stat.f_favail == 0)
+    judge_room(stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_files > 0 && stat.f_favail == 0, low_water)
 }
 
-fn judge_room(free: u64, no_files: bool) -> Finding {
+fn judge_room(free: u64, no_files: bool, low_water: u64) -> Finding {
     const CHECK: &str = "disk space";
     let message = format!("{} free", HumanBytes(free));
     let advice = "make room, or name a directory on another disk with --data-dir: a node whose disk is full takes no batch, \
                   starts nothing, and gives away what it has";
     match free {
         _ if no_files => Finding::problem(CHECK, "no more files can be made there (`df -i`)", advice),
+        _ if free < low_water => Finding::problem(
+            CHECK,
+            format!("{message}, and below {} (store.low_water) a node takes no batches", HumanBytes(low_water)),
+            "make room, name a directory on another disk with --data-dir, or lower store.low_water",
+        ),
         0..NO_ROOM => Finding::problem(CHECK, message, advice),
         NO_ROOM..LITTLE_ROOM => Finding::warning(CHECK, message, advice),
         _ => Finding::ok(CHECK, message),
@@ -233,13 +238,14 @@ mod tests {
 
     #[test]
     fn little_room_is_a_warning_and_none_a_problem() {
-        for (free, no_files, verdict) in [
-            (u64::MAX, false, Verdict::Ok),
-            (500 << 20, false, Verdict::Warning),
-            (1 << 20, false, Verdict::Problem),
-            (u64::MAX, true, Verdict::Problem),
+        for (free, no_files, low_water, verdict) in [
+            (u64::MAX, false, 256 << 20, Verdict::Ok),
+            (500 << 20, false, 256 << 20, Verdict::Warning),
+            (500 << 20, false, 501 << 20, Verdict::Problem),
+            (1 << 20, false, 0, Verdict::Problem),
+            (u64::MAX, true, 0, Verdict::Problem),
         ] {
-            assert_eq!(judge_room(free, no_files).verdict, verdict, "{free}");
+            assert_eq!(judge_room(free, no_files, low_water).verdict, verdict, "{free}");
         }
     }
 
@@ -257,10 +263,10 @@ mod tests {
     #[test]
     fn what_was_made_to_look_is_taken_away_again() {
         let directory = tempfile::tempdir().unwrap();
-        let findings = check(directory.path());
+        let findings = check(directory.path(), 0);
         assert!(findings.iter().all(|finding| finding.verdict != Verdict::Problem), "{findings:?}");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
-        let deep = check(&directory.path().join("not/there/yet"));
+        let deep = check(&directory.path().join("not/there/yet"), 0);
         assert!(deep[0].message.contains("can be made"), "{deep:?}");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }

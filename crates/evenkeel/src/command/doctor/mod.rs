@@ -74,7 +74,7 @@ async fn look(arguments: &DoctorArgs) -> Result<Vec<Finding>, Failure> {
     findings.extend(clock::check(named, running.is_some()).await);
 
     let directory = config.node.data_dir_or_default();
-    findings.extend(disk::check(&directory));
+    findings.extend(disk::check(&directory, config.store.low_water));
     let process = evenkeel_node::daemon::user_of(&directory);
     findings.extend(limits::check(config.node.most_slots(), process.as_deref()));
     Ok(findings)
