@@ -92,6 +92,12 @@ async fn what_the_cluster_has_is_not_submitted_again() {
 
     // What failed is submitted again, also after all nodes were killed; that it failed before is forgiven.
     restart(&mut cluster).await;
+    // Until its node has heard that a document failed, it holds it to be under way.
+    let ended = second.parse().expect("the id of a batch");
+    until("n1 to have heard of all ends", PATIENCE, async || {
+        cluster["n1"].api().batch(ended).await.ok().filter(|status| status.pending == 0)
+    })
+    .await;
     std::fs::write(&mended, "").expect("a file can be written");
     let last = tokio::task::block_in_place(|| submit(&cluster, "n1", true)).with(0);
     assert!(last.stderr.contains("accepted: 3 documents"), "{}", last.stderr);
