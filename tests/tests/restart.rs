@@ -1,12 +1,16 @@
 //! Nodes are killed and come back as the same nodes, one after the other, while a batch runs.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use evenkeel_core::change::Outcome;
 use evenkeel_net::records::Exit;
 use evenkeel_node::api::types::{BatchState, DocumentLine, NewBatch};
 use evenkeel_tests::{Cluster, Start, Starts, Sum, until};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 const DOCUMENTS: u32 = 6_000;
 const SLOTS: u32 = 4;
@@ -127,4 +131,122 @@ async fn a_node_that_comes_back_gets_the_copies_that_are_missing() {
         let results = node.api().results(first).await.expect("results");
         assert_eq!(results, all, "at {node}");
     }
+}
+
+/// A process, and when it was started: its id alone may be given out again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Process {
+    pid: i32,
+    started: u64,
+}
+
+impl Process {
+    fn of(pid: i32) -> Option<Process> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields: Vec<&str> = stat[stat.rfind(')')? + 2..].split_ascii_whitespace().collect();
+        // Field 22, counted from behind the name, which is the second. A zombie runs no more.
+        (fields[0] != "Z").then(|| Process { pid, started: fields[19].parse().expect("a number of ticks") })
+    }
+
+    fn lives(self) -> bool {
+        Process::of(self.pid) == Some(self)
+    }
+
+    fn raw(self) -> Pid {
+        Pid::from_raw(self.pid).expect("a process has an id")
+    }
+
+    /// The guardian of a node.
+    fn guardian(node: u32) -> Option<Process> {
+        let processes = std::fs::read_dir("/proc").expect("this is Linux").flatten();
+        let mut pids = processes.filter_map(|process| process.file_name().to_str()?.parse::<i32>().ok());
+        let pid = pids.find(|pid| {
+            let read = |name| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+            let parent = read("stat").rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+            parent == Some(node) && read("cmdline").starts_with("evenkeel-guardian\0")
+        })?;
+        Process::of(pid)
+    }
+}
+
+/// What a document's first run has written: itself, and what it has started.
+fn first_run(directory: &Path, document: u32) -> Option<[Process; 2]> {
+    let text = std::fs::read_to_string(directory.join(format!("first-{document}"))).ok()?;
+    let pids: Vec<i32> = text.split_ascii_whitespace().map(|pid| pid.parse().expect("a process id")).collect();
+    Some([Process::of(pids[0])?, Process::of(pids[1])?])
+}
+
+/// Makes the journal name another process for a document, as if its number had been given out again.
+fn misname(journal: &Path, document: u32, pid: i32) {
+    const RECORD: usize = 64;
+    let bytes = std::fs::read(journal).expect("there is a journal");
+    let records = bytes.chunks_exact(RECORD).skip(1).zip(0_u64..);
+    let (record, place) = records
+        .filter(|(record, _)| record[0] == 2)
+        .find(|(record, _)| record[8..12] == document.to_le_bytes())
+        .expect("the journal has the document");
+    let mut record = record.to_vec();
+    record[4..8].copy_from_slice(&pid.to_le_bytes());
+    let check = blake3::Hasher::new().update(&place.to_le_bytes()).update(&record[..48]).finalize();
+    record[48..].copy_from_slice(&check.as_bytes()[..16]);
+    let file = std::fs::File::options().write(true).open(journal).expect("the journal can be written");
+    file.write_all_at(&record, (place + 1) * RECORD as u64).expect("the disk has room");
+}
+
+/// Node and guardian are killed at one moment, so that nobody is left to end the documents but the next run of the node.
+#[tokio::test]
+async fn what_ran_when_node_and_guardian_were_killed_is_gone_before_it_runs_again() {
+    const RUNNING: u32 = 3;
+    let mut cluster = Cluster::start(&[RUNNING], &[]).await;
+    let directory = cluster.directory().to_owned();
+    // The first run of a document goes on for ever, with a child of its own; each later one looks whether it still does.
+    let script = "cd \"$1\"; first=first-$EVENKEEL_DOCUMENT
+        if [ -e $first ]; then
+            for pid in $(cat $first); do
+                case $(cat /proc/$pid/stat 2>/dev/null) in *' (sh) '[!Z]*|*' (sleep) '[!Z]*) echo $pid >> overlaps;; esac
+            done
+            exit 0
+        fi
+        sleep 1000 & echo \"$$ $!\" > $first.new; mv $first.new $first; wait";
+    let place = directory.to_str().expect("a temporary directory has a plain name");
+    let batch = NewBatch::new(["sh", "-c", script, "sh", place].map(str::to_owned).to_vec());
+    let documents = vec![DocumentLine::new(b"", Some(1)); RUNNING as usize];
+    let batch = cluster["n1"].api().submit(&batch, &documents).await.expect("a batch is accepted").batch;
+    let mut running = Vec::new();
+    for document in 0..RUNNING {
+        running.push(until("a document to run", PATIENCE, async || first_run(&directory, document)).await);
+    }
+
+    // A node that stands still starts no other guardian.
+    let node = cluster["n1"].pid();
+    let guardian = until("a guardian", PATIENCE, async || Process::guardian(node)).await;
+    cluster["n1"].signal(Signal::STOP);
+    kill_process(guardian.raw(), Signal::KILL).expect("the guardian is there");
+    until("the guardian to be gone", PATIENCE, async || (!guardian.lives()).then_some(())).await;
+    cluster["n1"].kill();
+    assert!(running.iter().flatten().all(|process| process.lives()), "nobody is left to end them: {running:?}");
+
+    // The last document has ended since, and a stranger has got its number.
+    let last = running.pop().expect("it runs");
+    kill_process_group(last[0].raw(), Signal::KILL).expect("it is there");
+    let mut stranger = Command::new("sleep").arg("1000").spawn().expect("sleep can be started");
+    let alike = Process::of(i32::try_from(stranger.id()).expect("an id")).expect("it runs");
+    misname(&directory.join("n1/data/children"), RUNNING - 1, alike.pid);
+
+    cluster.again("n1", RUNNING).await;
+    let left: Vec<&Process> = running.iter().flatten().filter(|process| process.lives()).collect();
+    assert!(left.is_empty(), "a node takes part, and of its earlier run there are {left:?}");
+    until("the batch to finish", PATIENCE, async || {
+        cluster["n1"].api().batch(batch).await.ok().filter(|status| status.state == BatchState::Finished)
+    })
+    .await;
+    let overlaps = std::fs::read_to_string(directory.join("overlaps")).unwrap_or_default();
+    assert_eq!(overlaps, "", "these ran beside their successors");
+    let results = cluster["n1"].api().results(batch).await.expect("results");
+    assert!(results.iter().all(|result| result.outcome == Outcome::Done), "{results:?}");
+    assert!(alike.lives(), "a stranger was killed for bearing a document's number");
+    let log = cluster["n1"].log();
+    assert!(log.contains("were still running, and have been killed") && log.contains("documents=2"), "{log}");
+    stranger.kill().expect("it is a child");
+    stranger.wait().expect("it is a child");
 }

@@ -39,6 +39,9 @@ use crate::process;
 use crate::store::StoreOptions;
 use crate::telemetry::Telemetry;
 
+/// Name of the file that says which processes run.
+const CHILDREN: &str = "children";
+
 /// Segments of payloads that are fetched for clients at once.
 const FETCHING: usize = 2;
 
@@ -83,6 +86,18 @@ impl Daemon {
         };
         let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
 
+        // Before the network: as long as an earlier run's documents live, this node must not take part.
+        let on_end = orders.clone();
+        let settings = process::Settings {
+            node: name.clone(),
+            nice: i32::try_from(config.processes.nice).unwrap_or(i32::MAX),
+            guardian,
+            journal: keep_identity.then(|| data_dir.join(CHILDREN)),
+            ..process::Settings::default()
+        };
+        let executor =
+            surroundings.executor(settings, Box::new(move |ended| on_end.send(engine::Order::Ended(ended))))?;
+
         let service = Peers { me: me.node, orders: orders.clone(), store: store.clone() };
         let mut net = network_config(&config, NetworkConfig::new(name.clone(), key, generation));
         net.keyring = keyring;
@@ -92,16 +107,6 @@ impl Daemon {
         }
         let limits = Limits::new(&config, !net.seeds.is_empty());
         let network = surroundings.network(net, Arc::new(service)).await?;
-
-        let on_end = orders.clone();
-        let settings = process::Settings {
-            node: name.clone(),
-            nice: i32::try_from(config.processes.nice).unwrap_or(i32::MAX),
-            guardian,
-            ..process::Settings::default()
-        };
-        let executor =
-            surroundings.executor(settings, Box::new(move |ended| on_end.send(engine::Order::Ended(ended))))?;
 
         let events = EventLog::new(generation);
         let figures: Arc<Mutex<Figures>> = Arc::default();

@@ -7,13 +7,13 @@ use evenkeel_net::records::{Captured, Exit};
 use rustix::process::Signal;
 
 use super::attend::{Attended, attend};
-use super::guardian::Row;
 use super::running::signal_group;
 use super::spawn::{Spawned, spawn};
+use super::tracks::Tracks;
 use super::{Ended, Job, Shared, sys};
 
 /// Runs a document that has been entered among the running ones, and takes it out again.
-pub(super) fn run(shared: &Shared, job: &Job, row: Option<&Row>, scratch: &mut [u8]) -> Ended {
+pub(super) fn run(shared: &Shared, job: &Job, tracks: &Tracks, scratch: &mut [u8]) -> Ended {
     let started_unix_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| micros(time.as_micros()));
     let started = Instant::now();
     let mut ended = Ended {
@@ -30,31 +30,28 @@ pub(super) fn run(shared: &Shared, job: &Job, row: Option<&Row>, scratch: &mut [
         stdout: Captured::default(),
         stderr: Captured::default(),
     };
-    match start(shared, job, row) {
+    match start(shared, job, tracks) {
         Err(reason) => {
             ended.exit = Exit::NotStarted(short(reason));
             ended.stopped = shared.running.leave((job.doc, job.epoch));
         }
-        Ok(spawned) => finish(shared, job, row, spawned, scratch, &mut ended),
+        Ok(spawned) => finish(shared, job, tracks, spawned, scratch, &mut ended),
     }
     ended.wall_micros = micros(started.elapsed().as_micros());
     ended
 }
 
-fn start(shared: &Shared, job: &Job, row: Option<&Row>) -> Result<Spawned, String> {
+fn start(shared: &Shared, job: &Job, tracks: &Tracks) -> Result<Spawned, String> {
     let run = (job.doc, job.epoch);
     let is_stopped = || shared.running.is_stopped(run);
     if is_stopped() {
         return Err("it was stopped before it started".to_owned());
     }
-    if let Some(row) = row {
-        row.starting(run);
-    }
+    tracks.starting(run);
     let started = spawn(job, &shared.node, is_stopped);
-    match (&started, row) {
-        (Ok(spawned), Some(row)) => row.started(spawned.leader),
-        (Err(_), Some(row)) => row.ended(),
-        (_, None) => {}
+    match &started {
+        Ok(spawned) => tracks.started(spawned.leader),
+        Err(_) => tracks.ended(),
     }
     let spawned = started?;
     shared.running.started(run, spawned.leader);
@@ -62,18 +59,16 @@ fn start(shared: &Shared, job: &Job, row: Option<&Row>) -> Result<Spawned, Strin
 }
 
 /// Stays with the process, then clears up in the one order that is safe: nobody else may signal the group, the whole
-/// group is killed (a document owns its group, and what it leaves running there dies with it), the guardian forgets
-/// it, and only then is the leader reaped and its id free for others.
-fn finish(shared: &Shared, job: &Job, row: Option<&Row>, spawned: Spawned, scratch: &mut [u8], ended: &mut Ended) {
+/// group is killed (a document owns its group, and what it leaves running there dies with it), guardian and journal
+/// forget it, and only then is the leader reaped and its id free for others.
+fn finish(shared: &Shared, job: &Job, tracks: &Tracks, spawned: Spawned, scratch: &mut [u8], ended: &mut Ended) {
     let leader = spawned.leader;
     let patience = shared.patience(job.timeout);
     let Attended { timed_out, stdout, stderr, peak } =
         attend(spawned, &job.payload, job.capture_bytes, patience, scratch);
     ended.stopped = shared.running.leave((job.doc, job.epoch));
     signal_group(leader, Signal::KILL);
-    if let Some(row) = row {
-        row.ended();
-    }
+    tracks.ended();
     (ended.stdout, ended.stderr) = (stdout, stderr);
     match sys::reap(leader) {
         Ok(usage) => {

@@ -6,7 +6,7 @@
 //!
 //! A document owns its process group. When its process has ended, whatever else is left in the group is killed, so that
 //! nothing runs that no slot stands for (a process that moves itself to another session, as daemons do, escapes). If
-//! the agent dies, the guardian does the same.
+//! the agent dies, the guardian does the same; if both die, the agent does when it is started again, by its journal.
 
 mod attend;
 mod capture;
@@ -18,18 +18,24 @@ mod fields;
 mod files;
 mod group;
 mod guardian;
+mod journal;
+mod marks;
 mod memory;
 mod placeholder;
+mod places;
 mod pool;
 mod program;
 mod running;
 mod spawn;
+mod stat;
 mod sys;
 mod template;
+mod tracks;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -41,8 +47,10 @@ use rustix::process::Signal;
 
 use self::attend::Patience;
 use self::guardian::Guardian;
+use self::journal::Journal;
 use self::pool::Pool;
 use self::running::Running;
+use self::tracks::Tracks;
 
 pub use self::execute::Execute;
 pub use self::files::raise_file_limit;
@@ -65,6 +73,9 @@ pub struct Settings {
     pub nice: i32,
     /// Command of the guardian, usually [`guardian_command`]; `None`: processes outlive an agent that is killed.
     pub guardian: Option<Vec<OsString>>,
+    /// File that says what runs, for the next executor with the same file: it first ends what this one has left, should its
+    /// guardian die with it. No two may have it at once. `None`: there is no next one.
+    pub journal: Option<PathBuf>,
     /// Time between asking a group to end (SIGTERM), when its time is out, and killing it.
     pub term_grace: Duration,
     /// Time that is given to what a process leaves behind and that holds its output open.
@@ -77,6 +88,7 @@ impl Default for Settings {
             node: String::new(),
             nice: 5,
             guardian: None,
+            journal: None,
             term_grace: Duration::from_secs(2),
             pipe_grace: Duration::from_millis(250),
         }
@@ -146,6 +158,14 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
+    /// No journal.
+    #[error("cannot write {}, the journal of children: {error}", path.display())]
+    Journal {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
 }
 
 /// Runs documents. Dropping it kills those that run; their ends are still reported.
@@ -160,6 +180,7 @@ struct Shared {
     term_grace: Duration,
     pipe_grace: Duration,
     guardian: Option<Guardian>,
+    journal: Option<Journal>,
     running: Running,
     pool: Pool<Job>,
     on_end: Box<dyn Fn(Ended) + Send + Sync>,
@@ -172,10 +193,17 @@ impl fmt::Debug for Executor {
 }
 
 impl Executor {
-    /// Starts without anything to run. `on_end` is called for every document that `run` was called for, once, on a
+    /// Starts without anything to run, an earlier executor's documents included, which may take a moment. `on_end` is called for every document that `run` was called for, once, on a
     /// thread of the executor that is as nice as the processes; it should hand the news on and not linger.
     pub fn start(settings: Settings, on_end: impl Fn(Ended) + Send + Sync + 'static) -> Result<Executor, StartError> {
         sys::keep_exit_statuses();
+        let journal = match settings.journal {
+            None => None,
+            Some(path) => match Journal::open(&path, &settings.node) {
+                Ok(journal) => Some(journal),
+                Err(error) => return Err(StartError::Journal { path, error }),
+            },
+        };
         let guardian = match settings.guardian {
             None => None,
             Some(command) => {
@@ -190,6 +218,7 @@ impl Executor {
             term_grace: settings.term_grace,
             pipe_grace: settings.pipe_grace,
             guardian,
+            journal,
             running: Running::default(),
             pool: Pool::with_one_thread(),
             on_end: Box::new(on_end),
@@ -253,10 +282,10 @@ impl Shared {
         {
             tracing::debug!(%error, "documents run at the agent's own priority");
         }
-        let row = self.guardian.as_ref().map(Guardian::row);
+        let tracks = Tracks::new(self.guardian.as_ref(), self.journal.as_ref());
         let mut scratch = vec![0; SCRATCH];
         while let Some(job) = self.pool.take() {
-            let ended = document::run(self, &job, row.as_ref(), &mut scratch);
+            let ended = document::run(self, &job, &tracks, &mut scratch);
             drop(job);
             (self.on_end)(ended);
             self.running.reported();

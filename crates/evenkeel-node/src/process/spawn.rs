@@ -15,6 +15,7 @@ use rustix::process::Pid;
 
 use super::Job;
 use super::environment::hide_private;
+use super::marks::marks;
 use super::program::refusal;
 
 /// How long a start is tried again while the system is short of files, processes or memory. Others end and free some.
@@ -41,11 +42,8 @@ pub(super) fn spawn(job: &Job, node: &str, is_stopped: impl Fn() -> bool) -> Res
     hide_private(&mut command)
         .arg0(&rendered.program)
         .args(&rendered.arguments)
-        .env("EVENKEEL_BATCH", job.doc.batch.to_string())
-        .env("EVENKEEL_DOCUMENT", job.doc.number.to_string())
-        .env("EVENKEEL_EPOCH", job.epoch.to_string())
+        .envs(marks((job.doc, job.epoch), node))
         .env("EVENKEEL_ATTEMPT", job.attempt.to_string())
-        .env("EVENKEEL_NODE", node)
         .process_group(0)
         // An empty payload needs no pipe: the end of input is all that /dev/null has to say.
         .stdin(if rendered.payload_on_stdin && !job.payload.is_empty() { Stdio::piped() } else { Stdio::null() })

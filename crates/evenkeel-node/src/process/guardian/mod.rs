@@ -18,11 +18,13 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use evenkeel_core::ids::{DocId, Epoch};
 use rustix::process::Pid;
 
 use self::table::{Entry, Table};
 use super::environment::hide_private;
+use super::places::Places;
+use super::running::Run;
+use super::stat::since_boot;
 
 pub use self::watch::guardian_main;
 
@@ -55,9 +57,8 @@ struct State {
     /// The pipe that breaks when the agent dies. Nothing is ever written to it.
     pipe: Option<ChildStdin>,
     closing: bool,
-    /// Rows of the table that are not in use, and the first that has never been.
-    free: Vec<u32>,
-    fresh: u32,
+    /// Rows of the table.
+    rows: Places,
 }
 
 impl Guardian {
@@ -78,11 +79,7 @@ impl Guardian {
 
     /// A row of the table, for one run at a time.
     pub(super) fn row(&self) -> Row {
-        let mut state = self.0.lock();
-        let number = state.free.pop().unwrap_or_else(|| {
-            state.fresh += 1;
-            state.fresh - 1
-        });
+        let number = self.0.lock().rows.take();
         Row { shared: self.0.clone(), number }
     }
 }
@@ -162,13 +159,13 @@ pub(super) struct Row {
 impl Row {
     /// A process for this run is about to be started. If the agent dies before it can say which, the guardian finds
     /// it by its environment.
-    pub(super) fn starting(&self, run: (DocId, Epoch)) {
+    pub(super) fn starting(&self, run: Run) {
         self.set(Entry::Starting { doc: run.0, epoch: run.1 });
     }
 
     /// It has been started.
     pub(super) fn started(&self, leader: Pid) {
-        self.set(Entry::Started { leader, since: table::since_boot() });
+        self.set(Entry::Started { leader, since: since_boot() });
     }
 
     /// It has ended. To be called before it is reaped: its id may be a stranger's afterwards.
@@ -186,6 +183,6 @@ impl Row {
 impl Drop for Row {
     fn drop(&mut self) {
         self.ended();
-        self.shared.lock().free.push(self.number);
+        self.shared.lock().rows.give_back(self.number);
     }
 }

@@ -13,7 +13,6 @@ use std::time::Duration;
 use evenkeel_core::ids::{BatchId, DocId, DocNumber, Epoch};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::Pid;
-use rustix::time::{ClockId, clock_gettime};
 
 /// Bytes of a row: tag, three numbers of 32 bits, one of 64. A power of two, so that no row crosses a page.
 const ROW: usize = 32;
@@ -31,11 +30,6 @@ pub(super) enum Entry {
     Starting { doc: DocId, epoch: Epoch },
     /// This group runs. Its leader was there, and ours, at `since` after boot.
     Started { leader: Pid, since: Duration },
-}
-
-/// Time since the machine was started, suspension included: the clock in which process start times are given.
-pub(super) fn since_boot() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
 }
 
 /// The table.
