@@ -1,18 +1,22 @@
 //! What durability costs: submissions against a plain file that is written and synced, `true` with and without syncs, and
-//! what a restart with a million documents takes.
+//! what a restart with a million documents takes, pending ones and finished ones.
 //!
-//! `cargo bench -p evenkeel-tests --bench durability [-- LINES [TRUES [ROUNDS]]]`. Keep the temporary directory on a disk.
+//! `cargo bench -p evenkeel-tests --bench durability [-- LINES [TRUES [ROUNDS]]]`. Keep the temporary directory on a disk. Without
+//! rounds (0) there are only the restarts.
 
 mod cost;
+mod hollow;
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use evenkeel_core::ids::BatchId;
-use evenkeel_node::api::types::BatchState;
-use evenkeel_tests::{Cluster, Node, until};
+use evenkeel_node::api::types::{BatchState, BatchStatus};
+use evenkeel_tests::{Api, Cluster, Node, until};
+
+use hollow::Hollow;
 
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -21,12 +25,17 @@ const PIECE: usize = 32 << 10;
 
 #[tokio::main]
 async fn main() {
+    if let Some(data_dir) = hollow::wanted() {
+        return hollow::run(data_dir).await;
+    }
     let numbers: Vec<u32> = std::env::args().filter_map(|word| word.parse().ok()).collect();
     let [lines, trues, rounds] =
         [(0, 1_000_000), (1, 10_000), (2, 5)].map(|(place, usual)| numbers.get(place).copied().unwrap_or(usual));
     let input = cost::lines(lines as usize);
-    submissions(&input, lines, rounds).await;
-    rates(trues, rounds).await;
+    if rounds > 0 {
+        submissions(&input, lines, rounds).await;
+        rates(trues, rounds).await;
+    }
     restarts(&input, lines).await;
     std::fs::remove_file(input).expect("its own file can be removed");
 }
@@ -42,7 +51,7 @@ async fn submissions(input: &Path, lines: u32, rounds: u32) {
             floor.push(append(input, copies));
             let cluster = Cluster::start(&vec![1; copies], &[("EVENKEEL_DOCUMENTS__COPIES", &setting)]).await;
             let begun = Instant::now();
-            submit(&cluster["n1"], input, &["sleep", "1000", "{}"]).await;
+            submit(cluster["n1"].api(), input, &["sleep", "1000", "{}"]).await;
             taken.push(begun.elapsed().as_secs_f64());
         }
         let ratios: Vec<f64> = taken.iter().zip(&floor).map(|(taken, floor)| taken / floor).collect();
@@ -79,8 +88,8 @@ async fn rates(documents: u32, rounds: u32) {
             for (place, sync) in ["never", "always"].into_iter().enumerate() {
                 let cluster = Cluster::start(slots, &[("EVENKEEL_STORE__SYNC", sync)]).await;
                 let begun = Instant::now();
-                let batch = submit(&cluster["n1"], &input, &["/bin/true"]).await;
-                finished(&cluster["n1"], batch).await;
+                let batch = submit(cluster["n1"].api(), &input, &["/bin/true"]).await;
+                finished(cluster["n1"].api(), batch).await;
                 by_sync[place].push(f64::from(documents) / begun.elapsed().as_secs_f64());
             }
         }
@@ -97,44 +106,51 @@ async fn rates(documents: u32, rounds: u32) {
     std::fs::remove_file(input).expect("its own file can be removed");
 }
 
-/// One node with so many documents pending is killed and started again; and with as many finished.
+/// One node with so many documents pending is killed and started again; and one with as many finished, which had no processes:
+/// the store is that of any node, and is made in bounded time.
 async fn restarts(input: &Path, lines: u32) {
     println!("one node killed and started again");
     let mut cluster = Cluster::start(&[8], &[]).await;
-    let batch = submit(&cluster["n1"], input, &["sleep", "1000", "{}"]).await;
-    restart(&mut cluster, &format!("{lines} pending"), lines).await;
-    cluster["n1"].api().cancel(batch).await.expect("a batch can be cancelled");
+    let batch = submit(cluster["n1"].api(), input, &["sleep", "1000", "{}"]).await;
+    cluster["n1"].kill();
+    restart(&mut cluster, batch, &format!("{lines} pending")).await;
+    drop(cluster);
+
     let mut cluster = Cluster::start(&[8], &[]).await;
-    let finish = lines / 10;
-    let some = cost::lines(finish as usize);
-    let batch = submit(&cluster["n1"], &some, &["/bin/true"]).await;
-    finished(&cluster["n1"], batch).await;
-    restart(&mut cluster, &format!("{finish} finished"), finish).await;
-    std::fs::remove_file(some).expect("its own file can be removed");
+    cluster["n1"].kill();
+    let begun = Instant::now();
+    let hollow = Hollow::start(&data_dir(&cluster));
+    let api = Api::new(&hollow.http);
+    let batch = submit(&api, input, &["/bin/true"]).await;
+    finished(&api, batch).await;
+    println!("  {lines} documents without a process ended in {:.1} s", begun.elapsed().as_secs_f64());
+    drop(hollow);
+    let status = restart(&mut cluster, batch, &format!("{lines} finished")).await;
+    assert_eq!((status.done, status.state), (lines, BatchState::Finished));
 }
 
-async fn restart(cluster: &mut Cluster, what: &str, documents: u32) {
-    cluster["n1"].kill();
-    let store = cluster.directory().join("n1").join("data").join("store.redb");
-    let bytes = std::fs::metadata(store).expect("there is a store").len();
+fn data_dir(cluster: &Cluster) -> PathBuf {
+    cluster.directory().join("n1").join("data")
+}
+
+/// Starts a node that was killed, and waits until it tells of the batch.
+async fn restart(cluster: &mut Cluster, batch: BatchId, what: &str) -> BatchStatus {
+    let bytes = std::fs::metadata(data_dir(cluster).join("store.redb")).expect("there is a store").len();
     let begun = Instant::now();
     cluster.again("n1", 8).await;
-    until("the batch to be known", PATIENCE, async || {
-        let nodes = cluster["n1"].api().nodes().await.ok()?;
-        (!nodes.nodes.is_empty()).then_some(())
-    })
-    .await;
+    let status = until("the batch to be known", PATIENCE, async || cluster["n1"].api().batch(batch).await.ok()).await;
     println!(
         "  {what}   answers after {:.2} s, {} MB of memory, {:.0} bytes on disk for each",
         begun.elapsed().as_secs_f64(),
         resident(&cluster["n1"]),
-        bytes as f64 / f64::from(documents)
+        bytes as f64 / f64::from(status.documents)
     );
+    status
 }
 
-async fn submit(node: &Node, input: &Path, command: &[&str]) -> BatchId {
+async fn submit(api: &Api, input: &Path, command: &[&str]) -> BatchId {
     let submitted = tokio::process::Command::new(evenkeel_tests::path())
-        .args(["submit", "--http", node.api().base(), "-a"])
+        .args(["submit", "--http", api.base(), "-a"])
         .arg(input)
         .arg("--")
         .args(command)
@@ -145,9 +161,9 @@ async fn submit(node: &Node, input: &Path, command: &[&str]) -> BatchId {
     String::from_utf8_lossy(&submitted.stdout).trim().parse().expect("submit prints the batch's id")
 }
 
-async fn finished(node: &Node, batch: BatchId) {
+async fn finished(api: &Api, batch: BatchId) {
     until("the batch to finish", PATIENCE, async || {
-        node.api().batch(batch).await.ok().filter(|status| status.state == BatchState::Finished)
+        api.batch(batch).await.ok().filter(|status| status.state == BatchState::Finished)
     })
     .await;
 }
