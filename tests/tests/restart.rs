@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use evenkeel_core::change::Outcome;
@@ -169,6 +170,40 @@ impl Process {
     }
 }
 
+/// A process that has nothing to do with any node. Killed when dropped.
+struct Stranger(Child);
+
+impl Stranger {
+    fn start() -> Stranger {
+        let mut command = Command::new("sleep");
+        Stranger(command.arg("1000").process_group(0).stdout(Stdio::null()).spawn().expect("sleep can be started"))
+    }
+
+    fn process(&self) -> Option<Process> {
+        Process::of(i32::try_from(self.0.id()).expect("an id"))
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        // It may have been killed already, which is what the test is about.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Process groups that a test has left without anybody who would end them. Killed when dropped, should they be there still.
+struct Leaders(Vec<Process>);
+
+impl Drop for Leaders {
+    fn drop(&mut self) {
+        for leader in self.0.iter().filter(|leader| leader.lives()) {
+            // It may end just now.
+            let _ = kill_process_group(leader.raw(), Signal::KILL);
+        }
+    }
+}
+
 /// What a document's first run has written: itself, and what it has started.
 fn first_run(directory: &Path, document: u32) -> Option<[Process; 2]> {
     let text = std::fs::read_to_string(directory.join(format!("first-{document}"))).ok()?;
@@ -217,6 +252,8 @@ async fn what_ran_when_node_and_guardian_were_killed_is_gone_before_it_runs_agai
         running.push(until("a document to run", PATIENCE, async || first_run(&directory, document)).await);
     }
 
+    let _leaders = Leaders(running.iter().map(|[leader, _]| *leader).collect());
+
     // A node that stands still starts no other guardian.
     let node = cluster["n1"].pid();
     let guardian = until("a guardian", PATIENCE, async || Process::guardian(node)).await;
@@ -229,8 +266,8 @@ async fn what_ran_when_node_and_guardian_were_killed_is_gone_before_it_runs_agai
     // The last document has ended since, and a stranger has got its number.
     let last = running.pop().expect("it runs");
     kill_process_group(last[0].raw(), Signal::KILL).expect("it is there");
-    let mut stranger = Command::new("sleep").arg("1000").spawn().expect("sleep can be started");
-    let alike = Process::of(i32::try_from(stranger.id()).expect("an id")).expect("it runs");
+    let stranger = Stranger::start();
+    let alike = stranger.process().expect("it runs");
     misname(&directory.join("n1/data/children"), RUNNING - 1, alike.pid);
 
     cluster.again("n1", RUNNING).await;
@@ -244,9 +281,7 @@ async fn what_ran_when_node_and_guardian_were_killed_is_gone_before_it_runs_agai
     assert_eq!(overlaps, "", "these ran beside their successors");
     let results = cluster["n1"].api().results(batch).await.expect("results");
     assert!(results.iter().all(|result| result.outcome == Outcome::Done), "{results:?}");
-    assert!(alike.lives(), "a stranger was killed for bearing a document's number");
+    assert_eq!(stranger.process(), Some(alike), "a stranger was killed for bearing a document's number");
     let log = cluster["n1"].log();
     assert!(log.contains("were still running, and have been killed") && log.contains("documents=2"), "{log}");
-    stranger.kill().expect("it is a child");
-    stranger.wait().expect("it is a child");
 }
