@@ -44,6 +44,9 @@ const COST: f64 = 0.05;
 /// Time after which a step is made, or taken for good, though few documents have ended.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The same after a step down: it was not made for want of anything, so that there is time to see what it costs.
+const DOWN_PATIENCE: Duration = Duration::from_secs(600);
+
 /// Waits after a step that was taken back: the first, and the longest.
 const HOLD: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(600));
 
@@ -246,11 +249,14 @@ impl Controller {
             self.begin(sample.now);
             return None;
         }
-        let done = self.tally.throughput(sample.slots);
-        let late = sample.now - self.since >= PATIENCE;
-        if done.is_none() && !late {
-            return None;
-        }
+        let down = self.trial.is_some_and(|trial| sample.slots < trial.from);
+        let late = sample.now - self.since >= if down { DOWN_PATIENCE } else { PATIENCE };
+        let done = match self.tally.throughput(sample.slots) {
+            None if !late => return None,
+            // Of documents that take long there are no more.
+            None => self.tally.rough_throughput(sample.slots),
+            done => done,
+        };
         if let Some(trial) = self.trial.take()
             && let (Some(before), Some(done)) = (trial.before, done)
         {
@@ -266,6 +272,9 @@ impl Controller {
             }
             // It was right to try: what did not work earlier may now.
             self.hold.1 = HOLD.0;
+        } else if down {
+            // Nothing shows whether it was right: the way up and down again must not become a habit.
+            self.wait(sample.now);
         }
         if sample.now < self.hold.0 {
             return None;

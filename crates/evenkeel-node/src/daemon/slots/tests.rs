@@ -164,6 +164,17 @@ fn documents_that_take_an_hour_are_tried_too() {
     assert_eq!(run.slots, 16, "{:?}", run.changes);
 }
 
+/// More than one for each processor get more done, and crowd it: the way up, down and further down must not go round for ever,
+/// also where few documents, or none, end while a step is tried.
+#[test]
+fn long_documents_that_nearly_fill_the_processors_do_not_make_it_go_round() {
+    for takes in [1.0, 18.369_355, 45.0, 200.0] {
+        let mut run = Run::new(World::of(takes, 0.878_068), 1, 6);
+        run.go(7_200.0);
+        assert!(run.changes_since(3_600.0) <= 26, "{takes}: {:?}", run.changes);
+    }
+}
+
 #[test]
 fn it_stops_before_memory_would_run_out() {
     let mut run = Run::new(World { bytes: GIB, ..World::of(0.5, 0.0) }, 2, 100);

@@ -53,6 +53,11 @@ impl Tally {
     /// few have ended.
     pub(super) fn throughput(&self, slots: u32) -> Option<f64> {
         let enough = slots.saturating_mul(ROUNDS).max(FEWEST);
-        (self.documents >= enough).then(|| f64::from(slots) * self.weight / self.seconds)
+        self.rough_throughput(slots).filter(|_| self.documents >= enough)
+    }
+
+    /// The same, by however few have ended. `None`: none has.
+    pub(super) fn rough_throughput(&self, slots: u32) -> Option<f64> {
+        (self.documents > 0).then(|| f64::from(slots) * self.weight / self.seconds)
     }
 }
