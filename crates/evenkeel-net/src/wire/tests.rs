@@ -337,8 +337,8 @@ fn wrong_values_are_refused() {
     // A run of one document, its epoch, the place of its node in the table, and its status: that place is beyond the end.
     let one = Entries::pack([Entry { epoch: Epoch(1), node: NODE, status: Status::Owned(Title::Given) }]);
     let mut body = encode(&ahead(segment(Lengths::pack(&[Length(1)]), one)))[HEADER..].to_vec();
-    let end = body.len() - 4;
-    assert_eq!(body[end..], [1, 1, 0, 0]);
+    let end = body.len() - 5;
+    assert_eq!(body[end..], [1, 1, 0, 0, 0]);
     body[end + 2] = 7;
     assert!(matches!(decode::<Message>(&body), Err(WireError::Junk(why)) if why.contains("names no node")));
 }

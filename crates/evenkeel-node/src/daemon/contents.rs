@@ -8,24 +8,45 @@ use evenkeel_core::ids::{BatchId, DocId, DocNumber, SEGMENT_DOCUMENTS};
 use evenkeel_net::records::SegmentId;
 
 use super::Inner;
-use crate::api::types::{Contents, Digest, Problem, Schema};
+use crate::api::types::{Contents, Digest, ErrorCode, Problem, Schema};
 
 /// Those of the documents from `from` to the end of its segment.
 pub(super) async fn page(inner: &Arc<Inner>, batch: BatchId, from: DocNumber) -> Result<Contents, Problem> {
+    // Payloads may be large, and so may be what is in memory of them.
+    let _turn = inner.digesting.acquire().await.expect("it is never closed");
     let found = inner.ask(move |node| wanted(node, batch, from)).await?;
     let (numbers, next) = found.ok_or_else(|| Problem::no_such_batch(batch))?;
     let standing: Vec<DocNumber> = numbers.iter().flatten().copied().collect();
-    let payloads = match standing.is_empty() {
-        true => Vec::new(),
-        false => inner.payloads(SegmentId { batch, segment: from.segment() }, &standing).await?,
-    };
-    // They may be large.
-    let hashed = tokio::task::spawn_blocking(move || {
-        let mut digests = payloads.iter().map(|payload| Digest::of(payload));
-        numbers.iter().map(|number| number.and_then(|_| digests.next())).collect()
-    });
-    let digests = hashed.await.expect("hashing does not panic");
+    let mut digests = match held_here(inner, batch, standing.clone()).await? {
+        Some(digests) => digests,
+        None => {
+            let payloads = inner.payloads(SegmentId { batch, segment: from.segment() }, &standing).await?;
+            blocking(move || payloads.iter().map(|payload| Digest::of(payload)).collect()).await
+        }
+    }
+    .into_iter();
+    let digests = numbers.iter().map(|number| number.and_then(|_| digests.next())).collect();
     Ok(Contents { schema: Schema, batch, first: from, digests, next })
+}
+
+/// The digests of documents whose payloads are all held here, which are read one after the other.
+async fn held_here(
+    inner: &Arc<Inner>,
+    batch: BatchId,
+    numbers: Vec<DocNumber>,
+) -> Result<Option<Vec<Digest>>, Problem> {
+    let payloads = inner.store.payloads.clone();
+    let digest = move |number: DocNumber| {
+        payloads.document(DocId { batch, number }).map(|payload| payload.map(|payload| Digest::of(&payload)))
+    };
+    blocking(move || numbers.into_iter().map(digest).collect::<Result<_, _>>())
+        .await
+        .map_err(|error| Problem::new(ErrorCode::Internal, format!("cannot read payloads: {error}")))
+}
+
+/// Does what takes a while where it holds up nobody.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|ended| std::panic::resume_unwind(ended.into_panic()))
 }
 
 /// The numbers of these documents, without those that have come to nothing; and where the next segment begins, if there is one.

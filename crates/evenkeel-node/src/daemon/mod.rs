@@ -117,6 +117,8 @@ pub struct Inner {
     gossip_interval: Duration,
     /// Segments that may be fetched for clients at once.
     fetching: Semaphore,
+    /// One permit for each page of digests that is being made.
+    digesting: Semaphore,
     batches: AtomicU64,
     room: Arc<Room>,
     data_dir: PathBuf,

@@ -45,6 +45,9 @@ const CHILDREN: &str = "children";
 /// Segments of payloads that are fetched for clients at once.
 const FETCHING: usize = 2;
 
+/// Pages of digests that are made at once: each reads a segment, and may have all of it in memory.
+const DIGESTING: usize = 2;
+
 /// Bytes of notes after which a journal is written anew, shorter. All of it is read at the next start.
 const JOURNAL_BYTES: usize = 32 << 20;
 
@@ -207,6 +210,7 @@ impl Daemon {
             capture_max: config.processes.capture_max,
             gossip_interval: config.gossip.interval,
             fetching: Semaphore::new(FETCHING),
+            digesting: Semaphore::new(DIGESTING),
             batches: AtomicU64::new(0),
             room,
             data_dir,

@@ -36,9 +36,6 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// Time that a node has to submit failed documents again: their payloads may have to come from other nodes.
 const RETRY: Duration = Duration::from_secs(600);
 
-/// Time that a node has for the digests of a segment, which may have to come from another node and have a gigabyte.
-const CONTENTS: Duration = Duration::from_secs(60);
-
 /// Silence after which a peer is probed, so that a host that has lost its power does not keep us waiting for ever.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -101,7 +98,7 @@ impl Client {
             let response = request.query(&[("from", from.0)]).send().await.map_err(|error| self.failed(&error))?;
             self.read(response).await
         };
-        tokio::time::timeout(CONTENTS, answer).await.unwrap_or_else(|_| Err(self.silent(CONTENTS)))
+        tokio::time::timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(self.silent(ANSWER)))
     }
 
     /// Cancels a batch.

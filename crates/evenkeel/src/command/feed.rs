@@ -41,6 +41,22 @@ pub(super) struct Report {
     pub(super) known: (Vec<Earlier>, u64),
 }
 
+impl Report {
+    /// What an input has come to so far.
+    pub(super) fn of(documents: &Fresh) -> Report {
+        let mut told = Report { known: documents.known().found(), ..Report::default() };
+        if let Some(skipped) = documents.skipped() {
+            told.unreadable = skipped.problems.len();
+            told.remarks.extend(skipped.problems.iter().take(TOLD_PROBLEMS).map(ToString::to_string));
+            if let Some(more) = told.unreadable.checked_sub(TOLD_PROBLEMS).filter(|more| *more > 0) {
+                told.remarks.push(format!("and {more} more that cannot be read"));
+            }
+            told.remarks.extend(skipped.summary());
+        }
+        told
+    }
+}
+
 /// What is handed over.
 enum Frame {
     Documents { lines: Bytes, count: u64 },
@@ -102,15 +118,7 @@ pub(super) fn feed(header: &NewBatch, documents: Fresh) -> io::Result<(Body, Arc
 
 fn read(mut documents: Fresh, first: Vec<u8>, frames: &mpsc::Sender<Frame>, report: oneshot::Sender<Report>) {
     let read = encode(&mut documents, first, frames);
-    let mut told = Report { known: documents.known().found(), ..Report::default() };
-    if let Some(skipped) = documents.skipped() {
-        told.unreadable = skipped.problems.len();
-        told.remarks.extend(skipped.problems.iter().take(TOLD_PROBLEMS).map(ToString::to_string));
-        if let Some(more) = told.unreadable.checked_sub(TOLD_PROBLEMS).filter(|more| *more > 0) {
-            told.remarks.push(format!("and {more} more that cannot be read"));
-        }
-        told.remarks.extend(skipped.summary());
-    }
+    let mut told = Report::of(&documents);
     let end = match read {
         Ok(()) => Some(Frame::End),
         Err(Stop::Input(error)) => {

@@ -10,6 +10,7 @@ use evenkeel_node::api::types::Digest;
 
 use crate::client::{Client, ClientError};
 use crate::input::{Document, Documents, InputError, Skipped};
+use crate::output::exit::ExitStatus;
 
 /// What the batches of one command have.
 #[derive(Debug, Default)]
@@ -36,27 +37,37 @@ struct Batch {
     found: u64,
 }
 
+impl Batch {
+    async fn ask(client: &Client, id: BatchId) -> Result<Batch, ClientError> {
+        let mut batch = Batch { id, lost: 0, left: HashMap::new(), found: 0 };
+        let mut next = Some(DocNumber(0));
+        while let Some(from) = next {
+            let page = client.contents(id, from).await?;
+            for digest in page.digests {
+                match digest {
+                    Some(digest) => *batch.left.entry(digest).or_default() += 1,
+                    None => batch.lost += 1,
+                }
+            }
+            // A node that sent us back would keep us here for ever.
+            next = page.next.filter(|next| *next > from);
+        }
+        Ok(batch)
+    }
+}
+
 impl Known {
     /// Asks a node for all batches of this command that it knows.
     pub(super) async fn ask(client: &Client, command: &[String]) -> Result<Known, ClientError> {
         let mut batches = Vec::new();
         let all = client.batches().await?.batches;
         for batch in all.into_iter().rev().filter(|batch| batch.command == command) {
-            let mut left: HashMap<Digest, u32> = HashMap::new();
-            let mut lost = 0;
-            let mut next = Some(DocNumber(0));
-            while let Some(from) = next {
-                let page = client.contents(batch.id, from).await?;
-                for digest in page.digests {
-                    match digest {
-                        Some(digest) => *left.entry(digest).or_default() += 1,
-                        None => lost += 1,
-                    }
-                }
-                // A node that sent us back would keep us here for ever.
-                next = page.next.filter(|next| *next > from);
+            match Batch::ask(client, batch.id).await {
+                Ok(batch) => batches.push(batch),
+                // It was removed meanwhile.
+                Err(error) if error.status() == ExitStatus::NotFound => {}
+                Err(error) => return Err(error),
             }
-            batches.push(Batch { id: batch.id, lost, left, found: 0 });
         }
         Ok(Known { batches })
     }

@@ -11,7 +11,7 @@ use super::follow;
 use super::fresh::{Earlier, Fresh, Known};
 use crate::cli::submit::SubmitArgs;
 use crate::client::{self, Client, ClientError};
-use crate::input::{Documents, Options, Place, Skipped, Source};
+use crate::input::{Documents, Options, Place, Source};
 use crate::output::exit::{CommandResult, ExitStatus, Failure};
 use crate::output::tell;
 
@@ -38,24 +38,26 @@ pub(super) fn submit(arguments: SubmitArgs) -> CommandResult {
         client.nodes().await?;
         let known = if arguments.resume { Known::ask(&client, &header.command).await? } else { Known::default() };
         let mut fresh = Fresh::new(documents, known);
-        if arguments.resume && fresh.is_exhausted() {
-            let (batches, documents) = fresh.known().found();
-            if let Some(skipped) = fresh.skipped().and_then(Skipped::summary) {
-                tell(skipped);
+        let (status, report) = if arguments.resume && fresh.is_exhausted() {
+            let report = Report::of(&fresh);
+            report.remarks.iter().for_each(tell);
+            let (batches, documents) = &report.known;
+            tell(format_args!("nothing new to submit: left out {}", placed(*documents, batches)));
+            (follow::earlier(client, batches, arguments.format.output, arguments.wait).await?, report)
+        } else {
+            let (accepted, report) = send(&client, &header, fresh, &source).await?;
+            report.remarks.iter().for_each(tell);
+            let (batches, documents) = &report.known;
+            if *documents > 0 {
+                tell(format_args!("left out {}", placed(*documents, batches)));
             }
-            tell(format_args!("nothing new to submit: left out {}", placed(documents, &batches)));
-            return follow::earlier(client, &batches, arguments.format.output, arguments.wait).await;
-        }
-        let (accepted, report) = send(&client, &header, fresh, &source).await?;
-        report.remarks.iter().for_each(tell);
-        let (batches, documents) = &report.known;
-        if *documents > 0 {
-            tell(format_args!("left out {}", placed(*documents, batches)));
-        }
-        let mut status = follow::accepted(client.clone(), accepted, arguments.format.output, arguments.wait).await?;
-        if arguments.wait {
-            status = follow::ended_too(client, batches, status).await?;
-        }
+            let mut status =
+                follow::accepted(client.clone(), accepted, arguments.format.output, arguments.wait).await?;
+            if arguments.wait {
+                status = follow::ended_too(client, batches, status).await?;
+            }
+            (status, report)
+        };
         if status == ExitStatus::Ok && report.unreadable > 0 {
             let files = if report.unreadable == 1 { "file was" } else { "files were" };
             let message = format!("{} {files} left out of the batch, not being readable", report.unreadable);
@@ -129,8 +131,9 @@ fn refused(error: ClientError, taken: &Taken, source: &Source) -> Failure {
         }
         error => {
             let message = format!(
-                "{error}. All {documents} {plural} had been sent, and whether they were accepted is not known: submit them \
-                 again with --resume, which leaves out what the cluster has"
+                "{error}. All {documents} {plural} had been sent, and whether they were accepted is not known: look for the \
+                 batch with `evenkeel status` when the node is back, and else submit it again with --resume, which leaves \
+                 out what the node that is asked knows of"
             );
             Failure::says(status, message)
         }

@@ -92,9 +92,13 @@ impl Pattern {
         self.step(states, name, entered, is_hidden(name))
     }
 
-    /// Whether the name `name` leads nowhere only because it begins with a dot.
-    pub(super) fn hides(&self, states: u64, name: &OsStr, entered: bool) -> bool {
-        is_hidden(name) && self.after(states, name, entered) == 0 && self.step(states, name, entered, false) != 0
+    /// Whether the name `name` is no match, and leads to none, only because it begins with a dot.
+    pub(super) fn hides(&self, states: u64, name: &OsStr, directory: bool) -> bool {
+        if !is_hidden(name) || self.after(states, name, directory) != 0 {
+            return false;
+        }
+        let shown = self.step(states, name, directory, false);
+        self.accepts(shown) || directory && self.unfinished(shown) != 0
     }
 
     fn step(&self, states: u64, name: &OsStr, entered: bool, dotted: bool) -> u64 {
