@@ -193,8 +193,9 @@ impl fmt::Debug for Executor {
 }
 
 impl Executor {
-    /// Starts without anything to run, an earlier executor's documents included, which may take a moment. `on_end` is called for every document that `run` was called for, once, on a
-    /// thread of the executor that is as nice as the processes; it should hand the news on and not linger.
+    /// Ends what an earlier executor with the same journal has left, which may take a moment, and has nothing to run yet.
+    /// `on_end` is called for every document that `run` was called for, once, on a thread of the executor that is as nice
+    /// as the processes; it should hand the news on and not linger.
     pub fn start(settings: Settings, on_end: impl Fn(Ended) + Send + Sync + 'static) -> Result<Executor, StartError> {
         sys::keep_exit_statuses();
         let journal = match settings.journal {

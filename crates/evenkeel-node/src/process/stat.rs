@@ -8,7 +8,8 @@ use rustix::time::{ClockId, clock_gettime};
 /// What `/proc/PID/stat` says of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stat {
-    /// It has not ended. One that waits to be reaped has.
+    /// It has not ended. One that waits to be reaped has; one whose main thread has ended shows the same state, and has not
+    /// as long as there are other threads.
     pub(super) lives: bool,
     pub(super) parent: i32,
     pub(super) group: i32,
@@ -26,11 +27,13 @@ impl Stat {
     fn parse(text: &[u8], ticks_per_second: u64) -> Option<Stat> {
         let end = text.iter().rposition(|&byte| byte == b')')?;
         let mut fields = std::str::from_utf8(&text[end + 1..]).ok()?.split_ascii_whitespace();
-        let lives = !matches!(fields.next()?, "Z" | "X");
+        let is_dead = matches!(fields.next()?, "Z" | "X");
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
-        let ticks: u64 = fields.nth(16)?.parse().ok()?;
+        let threads: u32 = fields.nth(14)?.parse().ok()?;
+        let ticks: u64 = fields.nth(1)?.parse().ok()?;
         let nanos = u128::from(ticks) * 1_000_000_000 / u128::from(ticks_per_second.max(1));
+        let lives = !is_dead || threads > 1;
         Some(Stat { lives, parent, group, started: Duration::from_nanos(u64::try_from(nanos).ok()?) })
     }
 }
@@ -64,7 +67,9 @@ mod tests {
         let expected = Stat { lives: true, parent: 1, group: 40, started: Duration::from_millis(123_450) };
         assert_eq!(Stat::parse(text, 100), Some(expected.clone()));
         let zombie = b"42 (a) Z 1 40 39 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0 0\n";
-        assert_eq!(Stat::parse(zombie, 100), Some(Stat { lives: false, ..expected }));
+        assert_eq!(Stat::parse(zombie, 100), Some(Stat { lives: false, ..expected.clone() }));
+        let headless = b"42 (a) Z 1 40 39 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 2 0 12345 0 0 0\n";
+        assert_eq!(Stat::parse(headless, 100), Some(expected));
         for text in [&b"42 (a"[..], b"42 (a) S 1", b""] {
             assert_eq!(Stat::parse(text, 100), None);
         }

@@ -88,6 +88,21 @@ pub(super) fn close_all_but_standard() {
     unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) };
 }
 
+/// Ends the thread that `main` runs on and leaves the others, as some programs do.
+#[cfg(test)]
+pub(super) fn end_main_thread() {
+    extern "C" fn end(_: libc::c_int) {
+        // SAFETY: the thread never runs again, so that what it has borrowed or locked stays so, and its stack stays.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+    }
+    let handler: extern "C" fn(libc::c_int) = end;
+    // SAFETY: the handler makes one system call, which is allowed in one, and the signal goes to this process.
+    unsafe {
+        libc::signal(libc::SIGUSR1, handler as libc::sighandler_t);
+        libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::getpid(), libc::SIGUSR1);
+    }
+}
+
 fn exit(status: ExitStatus) -> Exit {
     match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Status(code),

@@ -74,7 +74,7 @@ fn not_started(ended: &Ended) -> &str {
 }
 
 /// Waits until something holds.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
         assert!(started.elapsed() < LONG, "{what}: not within {LONG:?}");

@@ -5,6 +5,8 @@ use evenkeel_core::ids::{BatchId, DocId, DocNumber, Epoch};
 
 use super::super::marks::marks;
 use super::super::stat::Stat;
+use super::super::sys::end_main_thread;
+use super::super::tests::until;
 use super::*;
 
 const NODE: &str = "journalled";
@@ -121,6 +123,36 @@ fn what_an_earlier_run_has_left_is_killed_with_its_group() {
     assert!(plain.was_killed() && unnoted.was_killed());
     assert!(!lives(grandchild) && !lives(orphan), "they were waited for");
     assert_eq!(folder.says(), (vec![], 0));
+}
+
+/// Set for what `acts_as_headless` is run by.
+const HEADLESS: &str = "EVENKEEL_TEST_HEADLESS";
+
+/// Not a test: the document of the next one.
+#[test]
+fn acts_as_headless() {
+    if std::env::var_os(HEADLESS).is_some() {
+        end_main_thread();
+        std::thread::sleep(Duration::from_secs(1_000));
+    }
+}
+
+#[test]
+fn a_document_that_has_ended_its_main_thread_is_killed_though_it_looks_dead() {
+    let folder = Folder::new();
+    let test = std::env::current_exe().unwrap();
+    let itself = "process::journal::tests::acts_as_headless";
+    let script = format!("{HEADLESS}=1 exec '{}' --exact {itself} --nocapture", test.display());
+    let mut document = Document::start(run(7), &script);
+    let stat = format!("/proc/{}/stat", document.leader().as_raw_nonzero());
+    until("its main thread has ended", || std::fs::read_to_string(&stat).unwrap().contains(") Z "));
+    assert!(document.lives());
+    let record = Record { run: run(7), before: Duration::ZERO, started: Some((document.leader(), since_boot())) };
+    let bytes = [Realm::here().unwrap().encode(), Record::encode(Some(&record), 0)].concat();
+    std::fs::write(folder.file(), bytes).unwrap();
+    folder.open();
+    assert!(!document.lives(), "it was not waited for");
+    assert!(document.was_killed());
 }
 
 #[test]
