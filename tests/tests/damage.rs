@@ -119,10 +119,10 @@ impl Trial {
         }
         assert!(self.damage(damage) > 0, "{end:?}, {damage:?}: there is nothing to damage");
         self.start().await;
+        let anew = self.id().await != before;
         self.serves().await;
         // Writing goes where reading may not have been.
         self.works().await;
-        let anew = self.id().await != before;
         let log = self.cluster[VICTIM].log()[said..].to_owned();
         println!("{end:?}, {damage:?}: {}", if anew { "starts anew" } else { "goes on" });
         for line in log.lines().filter(|line| line.contains("damage")) {
@@ -160,10 +160,13 @@ impl Trial {
         if let Ok(accepted) = self.cluster[VICTIM].api().submit(&self.command, &documents).await {
             all_right(&self.cluster, &NODES, accepted.batch, &self.outputs[..200]).await;
         }
-        let ready = reqwest::get(format!("{}/readyz", self.cluster[VICTIM].api().base())).await.expect("it answers");
-        let words = ready.text().await.expect("it says how it is");
-        if words.contains("is damaged where it is written to") {
-            assert!(words.contains("restart this node"), "{words}");
+        let live = reqwest::get(format!("{}/livez", self.cluster[VICTIM].api().base())).await.expect("it answers");
+        if !live.status().is_success() {
+            let words = live.text().await.expect("it says why");
+            assert!(
+                words.contains("is damaged where it is written to") && words.contains("restart this node"),
+                "{words}"
+            );
             self.cluster[VICTIM].kill();
             self.start().await;
         }
