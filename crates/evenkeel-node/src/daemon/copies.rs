@@ -250,7 +250,19 @@ impl Copies {
             self.plan.store.results.set_holders([doc], &copying.holders());
         }
         copying.missing -= 1;
+        if copying.missing == 0 && !copying.failed.is_empty() {
+            self.tell_who_took_it(&copying, node);
+        }
         self.settle(copying, self.plan.copies_of(node, doc.batch))
+    }
+
+    /// Those who took a result before another failed believe that one to have it, and not whoever took it instead. Where they are
+    /// several they are sent it again, which tells them: else they would miss a copy for ever.
+    fn tell_who_took_it(&mut self, copying: &Copying, node: &Node) {
+        let others: Vec<NodeId> = copying.holders().into_iter().filter(|holder| *holder != self.plan.me).collect();
+        if others.len() > 1 {
+            others.into_iter().for_each(|other| self.send(other, copying, node));
+        }
     }
 
     /// A holder is gone: whatever it had gets another copy, made by the first of its other holders.

@@ -183,6 +183,11 @@ impl Repair {
             match self.plan.network.put_payloads(*heir, segment, &holders, &found).await {
                 Ok(()) => {
                     self.plan.store.payloads.set_holders(segment, &holders);
+                    for other in self.others(places) {
+                        if let Err(error) = self.plan.network.put_payloads(other, segment, &holders, &found).await {
+                            tracing::debug!(%error, %other, "a holder is not told who else has a copy now");
+                        }
+                    }
                     return places.lack_one();
                 }
                 Err(error) => self.complain(&error),
@@ -212,12 +217,25 @@ impl Repair {
             match self.plan.network.put_results(*heir, header, group).await {
                 Ok(()) => {
                     self.plan.store.results.set_holders(group.iter().map(|record| record.doc), &holders);
+                    for other in self.others(places) {
+                        let header = PutResults { generation: self.generation, holders: holders.clone() };
+                        if let Err(error) = self.plan.network.put_results(other, header, group).await {
+                            tracing::debug!(%error, %other, "a holder is not told who else has a copy now");
+                        }
+                    }
                     return places.lack_one();
                 }
                 Err(error) => self.complain(&error),
             }
         }
         false
+    }
+
+    /// Other nodes that have a copy already. Where there are any, more than two copies are wanted: they are told who has the new
+    /// one by being sent the same, or they would miss it for ever.
+    fn others<'a>(&self, places: &'a Places) -> impl Iterator<Item = NodeId> + use<'a> {
+        let me = self.plan.me;
+        places.staying.iter().copied().filter(move |holder| *holder != me)
     }
 
     fn complain(&self, error: &evenkeel_net::RequestError) {

@@ -2,6 +2,7 @@
 //! wait. What comes while it syncs is the next group. Where the disk fails it says so once, refuses what comes, and tries
 //! about once a second until the disk takes something again.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::{Duration, Instant};
@@ -149,11 +150,14 @@ fn write(
         Work::Forget { before } => tables.journal.retain_in(..*before, |_, _| false)?,
         Work::Results { rows, list, .. } => {
             for row in rows {
-                if wins(shared, tables, row, change)? {
-                    tables.results.insert(doc_key(row.doc), row.sealed.as_slice())?;
-                    change.results.insert(row.doc, *list);
-                    held.insert(segment_of(row.doc));
+                match beside_held(shared, tables, row, change)? {
+                    Ordering::Less => continue,
+                    // Only its holders are new.
+                    Ordering::Equal => {}
+                    Ordering::Greater => drop(tables.results.insert(doc_key(row.doc), row.sealed.as_slice())?),
                 }
+                change.results.insert(row.doc, *list);
+                held.insert(segment_of(row.doc));
             }
         }
         Work::Segment { rows, list, .. } => {
@@ -191,16 +195,17 @@ fn take_off(shared: &Shared, tables: &mut Tables<'_>, item: Item) -> Result<(), 
     Ok(())
 }
 
-/// Whether a result is to be kept: there is no other of its document, or that one's outcome is not the state's.
-fn wins(shared: &Shared, tables: &Tables<'_>, row: &ResultRow, change: &Change) -> Result<bool, Trouble> {
+/// A result beside the one that is held of its document: greater if there is none, or if that one's outcome is not the state's;
+/// equal if it is of the same run.
+fn beside_held(shared: &Shared, tables: &Tables<'_>, row: &ResultRow, change: &Change) -> Result<Ordering, Trouble> {
     if !change.results.contains_key(&row.doc) && shared.index().holders_of(row.doc).is_none() {
-        return Ok(true);
+        return Ok(Ordering::Greater);
     }
-    let Some(sealed) = tables.results.get(doc_key(row.doc))? else { return Ok(true) };
+    let Some(sealed) = tables.results.get(doc_key(row.doc))? else { return Ok(Ordering::Greater) };
     let before = result_place(row.doc).open(sealed.value()).ok();
     // One that cannot be read is worth less than any.
-    let Some(before) = before.and_then(|bytes| ResultRecord::from_bytes(&bytes).ok()) else { return Ok(true) };
-    Ok(entry(&before).compare(&row.entry).is_lt())
+    let before = before.and_then(|bytes| ResultRecord::from_bytes(&bytes).ok());
+    Ok(before.map_or(Ordering::Greater, |before| row.entry.compare(&entry(&before))))
 }
 
 /// The outcome that a result is of.

@@ -130,6 +130,28 @@ async fn a_batch_that_is_removed_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_result_that_comes_again_tells_who_has_it_now() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let (two, three) = ([node(1), node(2)], [node(1), node(2), node(3)]);
+    let [first, other] = [0, 1].map(|number| record(doc(1, number), 1, "out"));
+    store.results.put(&[first.clone(), other.clone()], &two).await.unwrap();
+    store.results.put(std::slice::from_ref(&first), &three).await.unwrap();
+    // One that loses tells nothing: it is of another run.
+    let loses = ResultRecord { outcome: Outcome::Failed, ..other.clone() };
+    store.results.put(&[loses], &three).await.unwrap();
+    let check = |store: &Store| {
+        let held = store.results.held_by(|_, _| true);
+        assert_eq!(held, [(doc(1, 0), Arc::from(three)), (doc(1, 1), Arc::from(two))]);
+        assert_eq!(store.results.get(doc(1, 0)).unwrap(), Some(first.clone()));
+        assert_eq!(store.results.get(doc(1, 1)).unwrap(), Some(other.clone()));
+    };
+    check(&store);
+    drop(store);
+    check(&open(directory.path()));
+}
+
+#[tokio::test]
 async fn what_is_given_up_is_gone_and_may_come_again() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
