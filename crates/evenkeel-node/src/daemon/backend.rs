@@ -17,7 +17,8 @@ use evenkeel_net::records::SegmentId;
 use super::upload::Submission;
 use super::{Daemon, Inner, contents, gather, listing, repair, starter, status};
 use crate::api::types::{
-    Accepted, BatchStatus, Contents, Documents, ErrorCode, Explanation, NewBatch, Nodes, Problem, ResultLine,
+    Accepted, BatchState, BatchStatus, Contents, Documents, ErrorCode, Explanation, NewBatch, Nodes, Problem,
+    ResultLine,
 };
 use crate::api::{Backend, Document, EventLog, Listing, Results, Snapshot, Upload, Wanted};
 use crate::config::COPIES;
@@ -74,13 +75,13 @@ impl Inner {
     /// The payloads of some documents of one segment, from here or from a node that has them. It is fetched once, however
     /// many they are.
     pub(super) async fn payloads(&self, segment: SegmentId, numbers: &[DocNumber]) -> Result<Vec<Bytes>, Problem> {
-        let unreadable =
-            |error: std::io::Error| Problem::new(ErrorCode::Internal, format!("cannot read payloads: {error}"));
         let own = |number: &DocNumber| self.store.payloads.document(DocId { batch: segment.batch, number: *number });
-        let own: Option<Vec<Bytes>> = numbers.iter().map(own).collect::<Result<_, _>>().map_err(unreadable)?;
-        if let Some(payloads) = own {
-            return Ok(payloads);
-        }
+        // While the disk here cannot be read, another's can.
+        let unreadable = match numbers.iter().map(own).collect::<Result<Option<Vec<Bytes>>, _>>() {
+            Ok(Some(payloads)) => return Ok(payloads),
+            Ok(None) => None,
+            Err(error) => Some(Problem::new(ErrorCode::Internal, format!("cannot read payloads: {error}"))),
+        };
         // Each is held in memory as a whole; the next who asks finds it here.
         let _turn = self.fetching.acquire().await.expect("it is never closed");
         for source in self.ask(move |node| starter::sources(node, segment)).await? {
@@ -95,6 +96,9 @@ impl Inner {
             if let Some(payloads) = numbers.iter().map(|number| found.get(number).cloned()).collect() {
                 return Ok(payloads);
             }
+        }
+        if let Some(unreadable) = unreadable {
+            return Err(unreadable);
         }
         let message =
             format!("the payloads of segment {} of batch {} are on no live node", segment.segment, segment.batch);
@@ -152,7 +156,11 @@ impl Backend for Daemon {
         let status = self.inner.status(id).await?;
         if !status.is_settled() {
             let message = format!("batch {id} has {} documents without outcome", status.pending);
-            return Err(Problem::new(ErrorCode::Conflict, message).hint("cancel it first, or wait until it has ended"));
+            let hint = match status.state {
+                BatchState::Cancelled => "it is cancelled, and ends in a moment: try again then",
+                BatchState::Running | BatchState::Finished => "cancel it first, or wait until it has ended",
+            };
+            return Err(Problem::new(ErrorCode::Conflict, message).hint(hint));
         }
         self.inner.orders.input(Input::Remove(id));
         // What is asked after the order is answered after it.

@@ -8,7 +8,7 @@ use evenkeel_core::ids::{BatchId, DocId, DocNumber, SEGMENT_DOCUMENTS};
 use evenkeel_net::records::SegmentId;
 
 use super::Inner;
-use crate::api::types::{Contents, Digest, ErrorCode, Problem, Schema};
+use crate::api::types::{Contents, Digest, Problem, Schema};
 
 /// Those of the documents from `from` to the end of its segment.
 pub(super) async fn page(inner: &Arc<Inner>, batch: BatchId, from: DocNumber) -> Result<Contents, Problem> {
@@ -17,7 +17,7 @@ pub(super) async fn page(inner: &Arc<Inner>, batch: BatchId, from: DocNumber) ->
     let found = inner.ask(move |node| wanted(node, batch, from)).await?;
     let (numbers, next) = found.ok_or_else(|| Problem::no_such_batch(batch))?;
     let standing: Vec<DocNumber> = numbers.iter().flatten().copied().collect();
-    let mut digests = match held_here(inner, batch, standing.clone()).await? {
+    let mut digests = match held_here(inner, batch, standing.clone()).await {
         Some(digests) => digests,
         None => {
             let payloads = inner.payloads(SegmentId { batch, segment: from.segment() }, &standing).await?;
@@ -29,19 +29,14 @@ pub(super) async fn page(inner: &Arc<Inner>, batch: BatchId, from: DocNumber) ->
     Ok(Contents { schema: Schema, batch, first: from, digests, next })
 }
 
-/// The digests of documents whose payloads are all held here, which are read one after the other.
-async fn held_here(
-    inner: &Arc<Inner>,
-    batch: BatchId,
-    numbers: Vec<DocNumber>,
-) -> Result<Option<Vec<Digest>>, Problem> {
+/// The digests of documents whose payloads can all be read here, one after the other.
+async fn held_here(inner: &Arc<Inner>, batch: BatchId, numbers: Vec<DocNumber>) -> Option<Vec<Digest>> {
     let payloads = inner.store.payloads.clone();
     let digest = move |number: DocNumber| {
-        payloads.document(DocId { batch, number }).map(|payload| payload.map(|payload| Digest::of(&payload)))
+        let payload = payloads.document(DocId { batch, number }).ok().flatten()?;
+        Some(Digest::of(&payload))
     };
-    blocking(move || numbers.into_iter().map(digest).collect::<Result<_, _>>())
-        .await
-        .map_err(|error| Problem::new(ErrorCode::Internal, format!("cannot read payloads: {error}")))
+    blocking(move || numbers.into_iter().map(digest).collect()).await
 }
 
 /// Does what takes a while where it holds up nobody.
