@@ -51,11 +51,6 @@ impl Inner {
                 self.pulse.doing().words()
             ));
         }
-        if let Some(damage) = self.store.health().damage() {
-            let message = format!("the store of this node is damaged where it is written to: {damage}");
-            let hint = "restart this node: it sets the store aside and starts anew, as another one; others have copies";
-            return Err(Problem::new(ErrorCode::Unavailable, message).hint(hint));
-        }
         let silence = self.network.gossip_age();
         if silence > self.limits.stall {
             return stuck(format!("this node has not gossiped for {}", seconds(silence)));
@@ -100,6 +95,13 @@ impl Inner {
             Err(Problem::new(ErrorCode::Unavailable, message)
                 .hint("submit to another node, make room, or look at the disk"))
         };
+        // It lives, gives away what it has, and tells what can still be read: when to restart it is for people to say.
+        if let Some(damage) = health.damage() {
+            let message = format!("the store of this node is damaged where it is written to: {damage}");
+            let hint = "once others have copies of what it has (evenkeel_copies_missing is 0 everywhere), restart this node: it \
+                        sets the store aside and starts anew, as another one";
+            return Err(Problem::new(ErrorCode::Unavailable, message).hint(hint));
+        }
         if let Some(trouble) = health.trouble() {
             return not(format!("cannot write to the data directory: {trouble}"));
         }

@@ -205,20 +205,3 @@ fn nothing_is_killed_by_a_journal_of_another_boot_or_by_a_damaged_record() {
     folder.open();
     assert!(document.was_killed(), "the same record, whole and of this boot");
 }
-
-/// Not a test of anything: how long an entry takes. `cargo test -p evenkeel-node -- --ignored --nocapture entry_costs`.
-#[test]
-#[ignore = "it measures"]
-fn what_an_entry_costs() {
-    const ENTRIES: u32 = 100_000;
-    let folder = Folder::new();
-    let journal = folder.open();
-    let place = journal.place();
-    let begun = std::time::Instant::now();
-    for number in 0..ENTRIES {
-        place.starting(run(number));
-        place.started(rustix::process::getpid());
-        place.ended();
-    }
-    println!("{:?} for each process", begun.elapsed() / ENTRIES);
-}
