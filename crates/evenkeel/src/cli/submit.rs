@@ -29,8 +29,8 @@ pub struct SubmitArgs {
     pub wait: bool,
 
     /// Leave out documents that the cluster has of an earlier batch of the same command, matched by content, unless they failed or
-    /// were cancelled. So what was cut off, or has grown, can be submitted again. If nothing is new, the batches that have it are
-    /// printed, and waited for with --wait.
+    /// were cancelled. So what was cut off, or has grown, can be submitted again. The batches that have a part of the input are
+    /// printed after the new one, if there is one, and waited for with --wait.
     #[arg(long)]
     pub resume: bool,
 

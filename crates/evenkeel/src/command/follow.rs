@@ -61,8 +61,8 @@ pub(super) async fn accepted(client: Client, accepted: Accepted, format: Format,
     Ok(conclude(&status, 0))
 }
 
-/// Says in which batches an input is that is nothing new and, if asked to, waits for their end.
-pub(super) async fn earlier(client: Client, batches: &[Earlier], format: Format, wait: bool) -> CommandResult {
+/// Says in which earlier batches a part of an input is, or all of it, and waits for their end if asked to.
+pub(super) async fn earlier(client: &Client, batches: &[Earlier], format: Format, wait: bool) -> CommandResult {
     let mut out = io::stdout();
     let mut worst = ExitStatus::Ok;
     for Earlier { batch, lost } in batches {
@@ -84,17 +84,8 @@ pub(super) async fn earlier(client: Client, batches: &[Earlier], format: Format,
     Ok(worst)
 }
 
-/// Waits for the end of batches that have a part of an input, after that with the rest of it has ended so.
-pub(super) async fn ended_too(client: Client, batches: &[Earlier], so: ExitStatus) -> CommandResult {
-    let mut worst = so;
-    for Earlier { batch, lost } in batches {
-        worst = worse(worst, conclude(&until_ended(client.clone(), *batch).await?, *lost));
-    }
-    Ok(worst)
-}
-
 /// What two batches come to: that documents failed matters most.
-fn worse(one: ExitStatus, other: ExitStatus) -> ExitStatus {
+pub(super) fn worse(one: ExitStatus, other: ExitStatus) -> ExitStatus {
     let rank = |status: ExitStatus| match status {
         ExitStatus::Ok => 0,
         ExitStatus::FailedDocuments => 2,

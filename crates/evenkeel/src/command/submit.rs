@@ -8,7 +8,7 @@ use indicatif::HumanCount;
 
 use super::feed::{self, Report, Taken};
 use super::follow;
-use super::fresh::{Earlier, Fresh, Known};
+use super::fresh::{Fresh, Known};
 use crate::cli::submit::SubmitArgs;
 use crate::client::{self, Client, ClientError};
 use crate::input::{Documents, Options, Place, Source};
@@ -38,26 +38,17 @@ pub(super) fn submit(arguments: SubmitArgs) -> CommandResult {
         client.nodes().await?;
         let known = if arguments.resume { Known::ask(&client, &header.command).await? } else { Known::default() };
         let mut fresh = Fresh::new(documents, known);
+        let (format, wait) = (arguments.format.output, arguments.wait);
         let (status, report) = if arguments.resume && fresh.is_exhausted() {
             let report = Report::of(&fresh);
-            report.remarks.iter().for_each(tell);
-            let (batches, documents) = &report.known;
-            tell(format_args!("nothing new to submit: left out {}", placed(*documents, batches)));
-            (follow::earlier(client, batches, arguments.format.output, arguments.wait).await?, report)
+            tell_of(&report, "nothing new to submit: left out");
+            (ExitStatus::Ok, report)
         } else {
             let (accepted, report) = send(&client, &header, fresh, &source).await?;
-            report.remarks.iter().for_each(tell);
-            let (batches, documents) = &report.known;
-            if *documents > 0 {
-                tell(format_args!("left out {}", placed(*documents, batches)));
-            }
-            let mut status =
-                follow::accepted(client.clone(), accepted, arguments.format.output, arguments.wait).await?;
-            if arguments.wait {
-                status = follow::ended_too(client, batches, status).await?;
-            }
-            (status, report)
+            tell_of(&report, "left out");
+            (follow::accepted(client.clone(), accepted, format, wait).await?, report)
         };
+        let status = follow::worse(status, follow::earlier(&client, &report.known.0, format, wait).await?);
         if status == ExitStatus::Ok && report.unreadable > 0 {
             let files = if report.unreadable == 1 { "file was" } else { "files were" };
             let message = format!("{} {files} left out of the batch, not being readable", report.unreadable);
@@ -67,12 +58,17 @@ pub(super) fn submit(arguments: SubmitArgs) -> CommandResult {
     })
 }
 
-/// Says in which batches documents are.
-fn placed(documents: u64, batches: &[Earlier]) -> String {
+/// Tells what of the input was left out, and why.
+fn tell_of(report: &Report, left_out: &str) {
+    report.remarks.iter().for_each(tell);
+    let (batches, documents) = &report.known;
+    if *documents == 0 {
+        return;
+    }
     let ids: Vec<String> = batches.iter().map(|earlier| earlier.batch.to_string()).collect();
-    let what = if documents == 1 { "document that is" } else { "documents that are" };
-    let plural = if batches.len() == 1 { "" } else { "es" };
-    format!("{} {what} already in batch{plural} {}", HumanCount(documents), ids.join(", "))
+    let what = if *documents == 1 { "document that is" } else { "documents that are" };
+    let plural = if ids.len() == 1 { "" } else { "es" };
+    tell(format_args!("{left_out} {} {what} already in batch{plural} {}", HumanCount(*documents), ids.join(", ")));
 }
 
 fn reads_stdin(source: &Source) -> bool {
