@@ -1,4 +1,5 @@
-//! The documents that wait at this node, longest first.
+//! The documents that wait at this node, longest first, and of equals those of the oldest batch: a batch does not wait for
+//! what was submitted after it.
 //!
 //! A shelf for each segment holds the numbers of its documents that wait in order of length, two bytes each; an index
 //! over the shelves finds the longest and the shortest of all. So a million waiting documents take little more than two
@@ -14,18 +15,25 @@ use crate::units::Length;
 
 type ShelfId = (BatchId, SegmentNumber);
 
+/// When a batch was submitted, in milliseconds by its submitter's clock.
+type Age = u64;
+
+/// A document of a shelf, by its place in the list, in the order in which documents are to start: the greatest first.
+type Candidate = (Length, Reverse<(Age, ShelfId)>, usize);
+
 /// Waiting documents of one segment.
 #[derive(Debug, Clone)]
 struct Shelf {
     lengths: Arc<Lengths>,
+    age: Age,
     /// Their places in the segment, the shortest first, and among equals the highest number: the next to start is last, and
     /// is taken off without moving the others.
     waiting: Vec<u16>,
 }
 
 impl Shelf {
-    fn new(lengths: Arc<Lengths>) -> Shelf {
-        Shelf { lengths, waiting: Vec::new() }
+    fn new(lengths: Arc<Lengths>, age: Age) -> Shelf {
+        Shelf { lengths, age, waiting: Vec::new() }
     }
 
     fn length(&self, place: u16) -> Length {
@@ -43,6 +51,12 @@ impl Shelf {
         self.waiting.partition_point(|place| self.length(*place) <= limit)
     }
 
+    /// The longest of the first `count` in the list.
+    fn candidate(&self, id: ShelfId, count: usize) -> Option<Candidate> {
+        let at = count.checked_sub(1)?;
+        Some((self.length(self.waiting[at]), Reverse((self.age, id)), at))
+    }
+
     /// Longest and shortest waiting lengths.
     fn extremes(&self) -> Option<(Length, Length)> {
         Some((self.length(*self.waiting.last()?), self.length(*self.waiting.first()?)))
@@ -53,7 +67,7 @@ impl Shelf {
 #[derive(Debug, Clone, Default)]
 pub struct Backlog {
     shelves: BTreeMap<ShelfId, Shelf>,
-    longest: BTreeSet<(Reverse<Length>, ShelfId)>,
+    longest: BTreeSet<(Reverse<Length>, Age, ShelfId)>,
     shortest: BTreeSet<(Length, ShelfId)>,
     count: u64,
     length: u128,
@@ -87,14 +101,15 @@ impl Backlog {
         shelf.is_some_and(|shelf| usize::from(place) < shelf.lengths.len() && shelf.find(place).is_ok())
     }
 
-    /// Adds a document; `lengths` are those of its segment. False if it waits already.
+    /// Adds a document; `lengths` are those of its segment, and `submitted` is when its batch was, in milliseconds. False if
+    /// it waits already.
     ///
     /// # Panics
     /// If `lengths` does not reach to the document.
-    pub fn insert(&mut self, doc: DocId, lengths: &Arc<Lengths>) -> bool {
+    pub fn insert(&mut self, doc: DocId, lengths: &Arc<Lengths>, submitted: u64) -> bool {
         let place = place_in_segment(doc);
         assert!(usize::from(place) < lengths.len(), "{doc} is beyond its segment");
-        self.update((doc.batch, doc.number.segment()), Some(lengths), |shelf| {
+        self.update((doc.batch, doc.number.segment()), Some((lengths, submitted)), |shelf| {
             let at = shelf.find(place).err()?;
             shelf.waiting.insert(at, place);
             Some(shelf.length(place))
@@ -128,13 +143,14 @@ impl Backlog {
     fn update<T>(
         &mut self,
         id: ShelfId,
-        lengths: Option<&Arc<Lengths>>,
+        new: Option<(&Arc<Lengths>, Age)>,
         change: impl FnOnce(&mut Shelf) -> Option<T>,
     ) -> Option<T> {
-        if let Some(lengths) = lengths {
-            self.shelves.entry(id).or_insert_with(|| Shelf::new(lengths.clone()));
+        if let Some((lengths, age)) = new {
+            self.shelves.entry(id).or_insert_with(|| Shelf::new(lengths.clone(), age));
         }
         let shelf = self.shelves.get_mut(&id)?;
+        let age = shelf.age;
         let before = shelf.extremes();
         let result = change(shelf);
         let after = shelf.extremes();
@@ -143,20 +159,20 @@ impl Backlog {
         }
         if before != after {
             if let Some((longest, shortest)) = before {
-                self.longest.remove(&(Reverse(longest), id));
+                self.longest.remove(&(Reverse(longest), age, id));
                 self.shortest.remove(&(shortest, id));
             }
             if let Some((longest, shortest)) = after {
-                self.longest.insert((Reverse(longest), id));
+                self.longest.insert((Reverse(longest), age, id));
                 self.shortest.insert((shortest, id));
             }
         }
         result
     }
 
-    /// The longest document that waits; among equals that of the lowest batch and number.
+    /// The longest document that waits; among equals that of the oldest batch, and the lowest number.
     pub fn longest(&self) -> Option<(DocId, Length)> {
-        let (Reverse(length), id) = self.longest.first()?;
+        let (Reverse(length), _, id) = self.longest.first()?;
         let shelf = &self.shelves[id];
         Some((document(*id, *shelf.waiting.last()?), *length))
     }
@@ -177,9 +193,7 @@ impl Backlog {
     pub fn descending(&self, limit: Length) -> Descending<'_> {
         let mut heap = BinaryHeap::new();
         for (id, shelf) in &self.shelves {
-            heap.extend(
-                shelf.at_most(limit).checked_sub(1).map(|at| (shelf.length(shelf.waiting[at]), Reverse(*id), at)),
-            );
+            heap.extend(shelf.candidate(*id, shelf.at_most(limit)));
         }
         Descending { backlog: self, heap }
     }
@@ -197,18 +211,18 @@ impl Backlog {
 #[derive(Debug)]
 pub struct Descending<'a> {
     backlog: &'a Backlog,
-    heap: BinaryHeap<(Length, Reverse<ShelfId>, usize)>,
+    heap: BinaryHeap<Candidate>,
 }
 
 impl Descending<'_> {
     /// The longest document not visited yet that is at most `limit` long. Longer ones are passed over for good.
     pub fn next(&mut self, limit: Length) -> Option<(DocId, Length)> {
         loop {
-            let (length, Reverse(id), at) = self.heap.pop()?;
+            let (length, Reverse((_, id)), at) = self.heap.pop()?;
             let shelf = &self.backlog.shelves[&id];
             let fits = length <= limit;
             let next = if fits { at } else { shelf.at_most(limit) };
-            self.heap.extend(next.checked_sub(1).map(|at| (shelf.length(shelf.waiting[at]), Reverse(id), at)));
+            self.heap.extend(shelf.candidate(id, next));
             if fits {
                 return Some((document(id, shelf.waiting[at]), length));
             }
@@ -231,9 +245,9 @@ mod tests {
     use super::*;
 
     /// The same, the obvious way.
-    fn sorted(docs: &[(DocId, Length)]) -> Vec<(DocId, Length)> {
+    fn sorted(docs: &[(DocId, Length)], submitted: [u64; 2]) -> Vec<(DocId, Length)> {
         let mut docs = docs.to_vec();
-        docs.sort_by_key(|(doc, length)| (Reverse(*length), *doc));
+        docs.sort_by_key(|(doc, length)| (Reverse(*length), submitted[doc.batch.0 as usize], *doc));
         docs
     }
 
@@ -243,6 +257,7 @@ mod tests {
             lengths in proptest::collection::vec(0u64..20, 1..300),
             removed in proptest::collection::vec(any::<prop::sample::Index>(), 0..200),
             limit in 0u64..25,
+            submitted in [0u64..3, 0u64..3],
         ) {
             let packed: Vec<Length> = lengths.iter().copied().map(Length).collect();
             let packed = Arc::new(Lengths::pack(&packed));
@@ -251,8 +266,8 @@ mod tests {
             for batch in 0..2 {
                 for number in 0..lengths.len() {
                     let doc = DocId { batch: BatchId(batch), number: DocNumber(number as u32) };
-                    prop_assert!(backlog.insert(doc, &packed));
-                    prop_assert!(!backlog.insert(doc, &packed));
+                    prop_assert!(backlog.insert(doc, &packed, submitted[batch as usize]));
+                    prop_assert!(!backlog.insert(doc, &packed, 0));
                     docs.push((doc, packed.get(number)));
                 }
             }
@@ -263,7 +278,7 @@ mod tests {
                 prop_assert!(backlog.remove(doc));
                 prop_assert!(!backlog.remove(doc));
             }
-            let expected = sorted(&docs);
+            let expected = sorted(&docs, submitted);
             prop_assert_eq!(backlog.len(), expected.len() as u64);
             prop_assert_eq!(backlog.length(), expected.iter().map(|(_, length)| u128::from(length.0)).sum::<u128>());
             prop_assert_eq!(backlog.longest(), expected.first().copied());

@@ -61,7 +61,8 @@ pub struct Batch {
     pub id: BatchId,
     /// The node that took it.
     pub submitter: NodeId,
-    /// When it was taken, in milliseconds since 1970 by the submitter's clock. For people; no decision depends on it.
+    /// When it was taken, in milliseconds since 1970 by the submitter's clock. For people, and for the order in which
+    /// documents of equal length start; nothing else depends on it, as clocks differ.
     pub submitted_unix_millis: u64,
     /// The command template: program and arguments, with placeholders.
     pub command: Vec<String>,

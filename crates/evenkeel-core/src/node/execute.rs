@@ -224,9 +224,16 @@ impl Node {
     /// Puts a document back among those that wait, if this node still owns it.
     pub(super) fn put_back(&mut self, doc: DocId) {
         let owned = self.state.slot(doc).is_some_and(|slot| slot.is_owned_by(NodeIndex::ME));
-        if owned && let Some(lengths) = self.state.lengths(doc.batch, doc.number.segment()) {
-            self.backlog.insert(doc, lengths);
+        if owned {
+            self.shelve(doc);
         }
+    }
+
+    /// Puts a document that this node owns, and so knows, among those that wait.
+    pub(super) fn shelve(&mut self, doc: DocId) {
+        let batch = self.state.batch(doc.batch).expect("a document that is owned here is of a known batch");
+        let lengths = self.state.lengths(doc.batch, doc.number.segment()).expect("and of a known segment");
+        self.backlog.insert(doc, lengths, batch.description().submitted_unix_millis);
     }
 
     /// A client cancels a batch.

@@ -101,8 +101,7 @@ impl Node {
             self.end_unrun(doc, Outcome::Cancelled, out);
             return;
         }
-        let lengths = self.state.lengths(doc.batch, doc.number.segment()).expect("a gained document has a segment");
-        self.backlog.insert(doc, lengths);
+        self.shelve(doc);
     }
 
     fn lose(&mut self, shift: &Shift, out: &mut Outbox) {

@@ -205,7 +205,7 @@ impl State {
         if known.tally.known == u64::from(known.description.documents) {
             return false;
         }
-        docs.iter().any(|number| !matches!(known.segments.get(number.segment().0 as usize), Some(Some(_))))
+        docs.segments().any(|segment| !matches!(known.segments.get(segment.0 as usize), Some(Some(_))))
     }
 
     /// Of a segment whose batch is not known only this can be told.

@@ -345,9 +345,10 @@ fn open_slots<'a>(batch: &'a BatchState, nodes: &'a NodeTable) -> impl Iterator<
     batch.segments.iter().enumerate().filter_map(|(number, segment)| Some((number, segment.as_ref()?))).flat_map(
         move |(number, segment)| {
             let first = SegmentNumber(number as u32).first().0;
-            let open = if segment.open() > 0 { segment.documents() } else { 0 };
-            (0..open)
-                .map(move |place| (DocNumber(first + place as u32), segment.get(place, nodes)))
+            let slots = (segment.open() > 0).then(|| segment.iter(nodes)).into_iter().flatten();
+            slots
+                .enumerate()
+                .map(move |(place, slot)| (DocNumber(first + place as u32), slot))
                 .filter(|(_, slot)| slot.outcome().is_none())
         },
     )

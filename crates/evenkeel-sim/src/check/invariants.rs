@@ -4,16 +4,18 @@
 use super::{Broken, Checker, Step};
 use crate::world::Truth;
 
-/// Steps of which each is looked at, before only some are: the look is at every document.
-const EACH: u64 = 300;
+/// Documents that are looked at before anything is left out: small worlds are looked at after each of their first steps.
+const AT_FIRST: u64 = 50_000;
 
-/// After that, one of so many steps for each thousand documents.
-const RARELY: u64 = 200;
+/// Documents that each further step allows to be looked at: a look is at all of them, and is to take a small part of the time.
+const EACH_STEP: u64 = 4;
 
 /// See above.
 #[derive(Debug, Default)]
 pub(super) struct Invariants {
     steps: u64,
+    /// Documents looked at so far.
+    looked_at: u64,
 }
 
 impl Checker for Invariants {
@@ -23,11 +25,10 @@ impl Checker for Invariants {
 
     fn step(&mut self, step: &Step<'_>, truth: &Truth) -> Result<(), Broken> {
         self.steps += 1;
-        let documents: usize = truth.batches.values().map(|batch| batch.documents.len()).sum();
-        let every = if self.steps < EACH { 1 } else { RARELY * (1 + documents as u64 / 1_000) };
-        if self.steps.is_multiple_of(every)
-            && let Some(node) = &truth.machine(step.machine).node
-        {
+        let due = self.looked_at < AT_FIRST + EACH_STEP * self.steps;
+        if due && let Some(node) = &truth.machine(step.machine).node {
+            let documents: usize = truth.batches.values().map(|batch| batch.documents.len()).sum();
+            self.looked_at += documents as u64 + 1;
             // It panics with the document concerned: the run turns that into a violation.
             node.check();
         }

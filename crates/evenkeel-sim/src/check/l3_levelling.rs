@@ -50,6 +50,8 @@ pub(super) struct Levelling {
     granted: BTreeMap<MachineId, BTreeMap<Handshake, Granted>>,
     swept: Micros,
     submitted: Micros,
+    /// What the longest document takes.
+    longest: Micros,
     looked: Micros,
 }
 
@@ -115,8 +117,7 @@ impl Levelling {
             return Ok(());
         };
         let mean = levels().map(|(level, _)| level).sum::<f64>() / truth.machines.len() as f64;
-        let takes = truth.batches.values().flat_map(|batch| &batch.documents).map(|document| document.takes.0);
-        let longest = takes.max().unwrap_or(0) as f64 / 1_000.0;
+        let longest = self.longest.0 as f64 / 1_000.0;
         let most = longest.max(mean / 20.0);
         if highest.0 - lowest.0 > most {
             let what = format!(
@@ -198,7 +199,11 @@ impl Checker for Levelling {
 
     fn happening(&mut self, happening: &Happening, truth: &Truth) -> Result<(), Broken> {
         match happening {
-            Happening::Submitted(_) => self.submitted = truth.now,
+            Happening::Submitted(batch) => {
+                self.submitted = truth.now;
+                let takes = truth.batches[batch].documents.iter().map(|document| document.takes);
+                self.longest = takes.fold(self.longest, Micros::max);
+            }
             Happening::Crashed { machine, .. } => {
                 self.granted.remove(machine);
                 // The next run begins again with the first number.

@@ -1,4 +1,5 @@
-//! S7: a start never skips a longer document that waits on the same node and could be started.
+//! S7: a start never skips a longer document that waits on the same node and could be started, nor one of the same length
+//! whose batch is older.
 
 use evenkeel_core::Effect;
 
@@ -27,6 +28,14 @@ impl Checker for LongestFirst {
                 "{} starts {} of length {}, while {doc} of length {length} waits",
                 step.machine, last.doc, last.length
             );
+            return Err(Broken::new(what).document(doc).machine(step.machine));
+        }
+        let submitted = |batch| node.state().batch(batch).map(|batch| batch.description().submitted_unix_millis);
+        if let Some((doc, length)) = node.longest_eligible()
+            && length == last.length
+            && submitted(doc.batch) < submitted(last.doc.batch)
+        {
+            let what = format!("{} starts {}, while {doc} of an older batch, and as long, waits", step.machine, last.doc);
             return Err(Broken::new(what).document(doc).machine(step.machine));
         }
         Ok(())
