@@ -12,7 +12,7 @@ use crate::record::{Passage, Pending, Seen, Wanted};
 use crate::run::Outcome;
 use crate::seed::Seeds;
 use crate::span::Span;
-use crate::swarm;
+use crate::swarm::{self, Always};
 
 /// A scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct Scenario {
     /// The world. Without one, each seed draws its own: a swarm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub world: Option<Options>,
+    /// What goes wrong in each world of a swarm, instead of in some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub always: Vec<Always>,
     /// What must come of it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub expect: Expectations,
@@ -132,6 +135,7 @@ impl Scenario {
             why: "whatever the seed draws".to_owned(),
             seeds,
             world: None,
+            always: Vec::new(),
             expect: Expectations::default(),
         }
     }
@@ -142,12 +146,17 @@ impl Scenario {
     /// What is wrong, in words.
     pub fn check(&self) -> Result<(), String> {
         self.world.as_ref().map_or(Ok(()), Options::check)?;
+        if self.world.is_some() && !self.always.is_empty() {
+            return Err(
+                "always: a [world] says in its faults what goes wrong; this is for swarms, which draw it".to_owned()
+            );
+        }
         self.expect.check(self.world.as_ref())
     }
 
     /// The world of a seed.
     pub fn options(&self, seed: u64) -> Options {
-        self.world.clone().unwrap_or_else(|| swarm::draw(seed))
+        self.world.clone().unwrap_or_else(|| swarm::draw_with(seed, &self.always))
     }
 
     /// What must be recorded of a run to judge it, and to make pictures of it if there are to be any.

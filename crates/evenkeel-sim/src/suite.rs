@@ -134,6 +134,8 @@ mod tests {
         assert!(refused("why = 'x'\nseeds = '5..2'").contains("0..200"));
         assert!(refused("why = 'x'\nseeds = '1'\n[world.cluster]\nnodes = 0").contains("nodes"));
         assert!(refused("why = 'x'\nseeds = '1'\n[world.faults]\nloss = '3/2'").contains("1/100"));
+        assert!(refused("why = 'x'\nseeds = '1'\nalways = ['rain']").contains("outage"));
+        assert!(refused("why = 'x'\nseeds = '1'\nalways = ['disk']\n[world.cluster]\nnodes = 2").contains("swarms"));
     }
 
     #[test]

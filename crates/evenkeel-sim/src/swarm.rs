@@ -4,6 +4,7 @@
 use evenkeel_core::batch::Allocate;
 use evenkeel_core::settings::{Averaging, Metric, Partition};
 use evenkeel_core::units::Micros;
+use serde::{Deserialize, Serialize};
 
 use crate::dice::{Dice, Ratio};
 use crate::options::{Cluster, Faults, Lengths, Options, Phases, Recurring, Work};
@@ -13,8 +14,36 @@ use crate::span::Spans;
 /// and the simulation would do nothing else.
 const MOST_COPIED: u64 = 20_000;
 
+/// Milliseconds from and to which it is drawn how often something goes wrong, and for how long.
+type Range = ((u64, u64), (u64, u64));
+
+const CRASH: Range = ((3_000, 40_000), (2_000, 30_000));
+const OUTAGE: Range = ((10_000, 60_000), (100, 20_000));
+const DISK: Range = ((5_000, 40_000), (1_000, 30_000));
+
+/// A fault that a swarm may have in each of its worlds, instead of in some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Always {
+    /// Nodes are killed.
+    Crash,
+    /// Some of them lose their disks by it.
+    Amnesia,
+    /// All are killed at one instant.
+    Outage,
+    /// Disks fail for a while.
+    Disk,
+    /// Syncs are slow.
+    Syncing,
+}
+
 /// The world that a seed stands for.
 pub fn draw(seed: u64) -> Options {
+    draw_with(seed, &[])
+}
+
+/// The world that a seed stands for, where some faults are in each: there are journals then, or disks had nothing to lose.
+pub fn draw_with(seed: u64, always: &[Always]) -> Options {
     let mut dice = Dice::new(seed).fork("swarm");
     let nodes = draw_size(&mut dice);
     let mut cluster = draw_cluster(nodes, &mut dice);
@@ -31,8 +60,10 @@ pub fn draw(seed: u64) -> Options {
         cluster.minority_delay.get_or_insert(Micros::from_secs(20).into());
     }
     let faulty = Micros::from_secs(dice.between(20, 120));
-    let (cluster, faults) = draw_disks(cluster, faults, &mut Dice::new(seed).fork("disks"));
+    let (mut cluster, faults) = draw_disks(cluster, faults, &mut Dice::new(seed).fork("disks"));
     let faults = draw_slots(faults, &mut Dice::new(seed).fork("slots"));
+    let faults = turn_on(always, faults, &mut Dice::new(seed).fork("always"));
+    cluster.journal |= !always.is_empty();
     Options {
         cluster,
         work,
@@ -148,7 +179,7 @@ fn draw_faults(nodes: usize, dice: &mut Dice) -> Faults {
         _ => Ratio::new(dice.between(1, most) as u32, 100),
     };
     Faults {
-        crash: recurring(dice, (3_000, 40_000), (2_000, 30_000)),
+        crash: recurring(dice, CRASH.0, CRASH.1),
         amnesia: ratio(dice, 50),
         pause: recurring(dice, (3_000, 40_000), (1_000, 30_000)),
         slow: recurring(dice, (5_000, 40_000), (5_000, 60_000)),
@@ -183,12 +214,38 @@ fn draw_faults(nodes: usize, dice: &mut Dice) -> Faults {
     }
 }
 
+/// Draws those of these faults that are off.
+fn turn_on(always: &[Always], mut faults: Faults, dice: &mut Dice) -> Faults {
+    for fault in always {
+        match fault {
+            Always::Crash => drop(faults.crash.get_or_insert_with(|| drawn(dice, CRASH.0, CRASH.1))),
+            Always::Amnesia if faults.amnesia.is_never() => {
+                faults.amnesia = Ratio::new(dice.between(1, 50) as u32, 100)
+            }
+            Always::Outage => drop(faults.outage.get_or_insert_with(|| drawn(dice, OUTAGE.0, OUTAGE.1))),
+            Always::Disk => drop(faults.disk.get_or_insert_with(|| drawn(dice, DISK.0, DISK.1))),
+            Always::Syncing if faults.syncing == Spans::default() => faults.syncing = slow_syncs(dice),
+            Always::Amnesia | Always::Syncing => {}
+        }
+    }
+    faults
+}
+
+fn slow_syncs(dice: &mut Dice) -> Spans {
+    Spans::new(Micros::from_millis(1), Micros::from_millis(dice.between(20, 1_000)))
+}
+
 fn recurring(dice: &mut Dice, every: (u64, u64), lasts: (u64, u64)) -> Option<Recurring> {
     let on = dice.below(2) == 0;
+    let drawn = drawn(dice, every, lasts);
+    on.then_some(drawn)
+}
+
+fn drawn(dice: &mut Dice, every: (u64, u64), lasts: (u64, u64)) -> Recurring {
     let every = Micros::from_millis(dice.between(every.0, every.1));
     let (low, high) = (dice.between(1, lasts.0), dice.between(lasts.0, lasts.1));
     let lasts = Spans::new(Micros::from_millis(low), Micros::from_millis(high));
-    on.then_some(Recurring { every: every.into(), lasts })
+    Recurring { every: every.into(), lasts }
 }
 
 /// Disks, and what becomes of them.
@@ -204,10 +261,10 @@ fn draw_disks(cluster: Cluster, faults: Faults, dice: &mut Dice) -> (Cluster, Fa
         return (cluster, faults);
     }
     let faults = Faults {
-        outage: recurring(dice, (10_000, 60_000), (100, 20_000)),
-        disk: recurring(dice, (5_000, 40_000), (1_000, 30_000)),
+        outage: recurring(dice, OUTAGE.0, OUTAGE.1),
+        disk: recurring(dice, DISK.0, DISK.1),
         syncing: match dice.below(3) {
-            0 => Spans::new(Micros::from_millis(1), Micros::from_millis(dice.between(20, 1_000))),
+            0 => slow_syncs(dice),
             _ => Spans::default(),
         },
         ..faults
@@ -221,4 +278,23 @@ fn draw_slots(faults: Faults, dice: &mut Dice) -> Faults {
         return faults;
     }
     Faults { slots: recurring(dice, (1_000, 20_000), (1, 2)).filter(|_| dice.below(2) == 0), ..faults }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_always_on_is_on_and_the_rest_of_the_world_is_the_same() {
+        let always = [Always::Crash, Always::Amnesia, Always::Outage, Always::Disk, Always::Syncing];
+        for seed in 0..200 {
+            let (usual, there) = (draw(seed), draw_with(seed, &always));
+            let faults = &there.faults;
+            assert!(faults.crash.is_some() && faults.outage.is_some() && faults.disk.is_some(), "{seed}");
+            assert!(!faults.amnesia.is_never() && faults.syncing != Spans::default(), "{seed}");
+            assert!(there.cluster.journal, "{seed}");
+            assert!(usual.faults.crash.is_none() || usual.faults.crash == faults.crash, "{seed}");
+            assert_eq!(usual.work, there.work, "{seed}");
+        }
+    }
 }

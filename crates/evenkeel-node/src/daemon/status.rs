@@ -160,7 +160,10 @@ pub(super) fn explanation(node: &Node, doc: DocId) -> Option<Explanation> {
         DocumentState::BackingOff => format!("attempt {} failed; it rests before the next", tries.failures),
         _ if !live => "its owner is not live; an heir will claim it".to_owned(),
         DocumentState::Running => "its process is running".to_owned(),
-        DocumentState::Waiting => "its owner starts longer documents first, and of equals those of older batches, and all its slots are taken".to_owned(),
+        DocumentState::Waiting => {
+            "its owner starts longer documents first, and of equals those of older batches, and all its slots are taken"
+                .to_owned()
+        }
     };
     let after = rests.map(|rest| Timestamp::now() + Duration::from_micros(rest.0));
     Some(Explanation {

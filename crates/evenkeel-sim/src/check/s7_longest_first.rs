@@ -35,7 +35,8 @@ impl Checker for LongestFirst {
             && length == last.length
             && submitted(doc.batch) < submitted(last.doc.batch)
         {
-            let what = format!("{} starts {}, while {doc} of an older batch, and as long, waits", step.machine, last.doc);
+            let what =
+                format!("{} starts {}, while {doc} of an older batch, and as long, waits", step.machine, last.doc);
             return Err(Broken::new(what).document(doc).machine(step.machine));
         }
         Ok(())

@@ -161,11 +161,9 @@ fn minimise_and_print(named: &Named, seed: u64) -> CommandResult {
         return Err(Failure::says(ExitStatus::Failure, format!("seed {seed} of {} breaks no promise", named.name)));
     };
     let scenario = Scenario {
-        name: None,
         why: format!("{}\n", least.failure),
-        seeds: Seeds(least.seed..least.seed.saturating_add(1)),
         world: Some(least.options),
-        expect: Default::default(),
+        ..Scenario::swarm(Seeds(least.seed..least.seed.saturating_add(1)))
     };
     write!(io::stdout().lock(), "{}", evenkeel_sim::scenario::to_toml(&scenario))?;
     Ok(ExitStatus::Ok)
