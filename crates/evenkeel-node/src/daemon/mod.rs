@@ -9,6 +9,7 @@ mod disk;
 mod engine;
 mod figures;
 mod gather;
+mod heal;
 mod health;
 mod home;
 mod listing;

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::copies::Copies;
 use super::disk::Disk;
 use super::engine::{Engine, Orders, Signals};
+use super::heal::Healer;
 use super::health::Limits;
 use super::home::Home;
 use super::news::{Figures, News};
@@ -187,6 +188,9 @@ impl Daemon {
         let room = Arc::new(Room::new(data_dir.clone(), surroundings.clone(), low_water));
         let watching = (low_water > 0).then(|| tokio::spawn(room::watch(room.clone(), network.clone())));
 
+        let healer = Healer { me: me.node, network: network.clone(), store: store.clone() };
+        let healing = Some(tokio::spawn(healer.watch()));
+
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let oneself = Oneself { name, version, address: network.advertised_addr(), http: http_address };
         let inner = Arc::new(Inner {
@@ -216,7 +220,7 @@ impl Daemon {
             data_dir,
         });
         let daemon = Daemon { inner, tasks: Arc::default() };
-        let aside = [acquaintances, retention, slots, watching].into_iter().flatten().collect();
+        let aside = [acquaintances, healing, retention, slots, watching].into_iter().flatten().collect();
         *daemon.tasks() = Tasks { engine: Some(engine), aside, http: None, home: Some(home) };
         if let Some(listener) = listener {
             daemon.serve(listener, &config, token);

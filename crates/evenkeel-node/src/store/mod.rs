@@ -41,22 +41,25 @@ use std::time::Duration;
 use evenkeel_core::docset::DocSet;
 use evenkeel_core::ids::{BatchId, DocId, NodeId};
 use evenkeel_net::records::SegmentId;
+use tokio::sync::Notify;
 
 pub use error::OpenError;
 pub use health::Health;
 pub use inspect::{BatchUse, Contents, inspect};
 pub use journal::Journal;
 pub use payloads::Payloads;
+pub use queue::Item;
 pub use reliance::RELIED;
 pub use results::Results;
 pub use segment::SegmentBytes;
+pub use shared::Damaged;
 pub use spool::{Extent, Spool};
 
 use backend::{Access, Opener};
 use cache::Cache;
 use database::Reopenable;
 use fetched::Fetched;
-use queue::{Item, Queue};
+use queue::Queue;
 use reliance::Reliance;
 use shared::Shared;
 use trouble::Trouble;
@@ -242,6 +245,8 @@ impl Store {
             cache: Mutex::new(Cache::new(BLOCKS_CACHE)),
             reliance: Reliance::new(options.relied),
             corrupt: AtomicU64::new(loaded.damaged),
+            damaged: Mutex::default(),
+            damage: Notify::new(),
             watcher,
             gather: options.gather,
             here: options.here,
@@ -282,6 +287,17 @@ impl Store {
     /// How many things were found damaged since it was opened.
     pub fn corrupt_reads(&self) -> u64 {
         self.shared().corrupt.load(Ordering::Relaxed)
+    }
+
+    /// Waits until something that was held here is found to be damaged, and takes out all that has been. It is for one that waits.
+    pub async fn damaged(&self) -> Vec<Damaged> {
+        loop {
+            let found = std::mem::take(&mut *self.shared().damaged());
+            if !found.is_empty() {
+                return found;
+            }
+            self.shared().damage.notified().await;
+        }
     }
 
     /// Writes what waits, and closes the file: another store can then be opened there. All handles refuse everything from

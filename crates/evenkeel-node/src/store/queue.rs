@@ -1,9 +1,9 @@
 //! What waits to be written. Those that can wait for room do; the loop, which cannot, appends to the journal without.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 use evenkeel_core::change::Entry;
 use evenkeel_core::ids::{BatchId, DocId};
@@ -67,9 +67,22 @@ pub(super) struct SegmentRows {
 
 /// One thing that is held here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Item {
+pub enum Item {
+    /// A document's result.
     Result(DocId),
+    /// The payloads of a segment.
     Segment(SegmentId),
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Item::Result(doc) => write!(f, "the result of {doc}"),
+            Item::Segment(SegmentId { batch, segment }) => {
+                write!(f, "segment {segment} of the payloads of batch {batch}")
+            }
+        }
+    }
 }
 
 /// Of whoever waits for a write: whom to tell, and the room that it takes.

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use evenkeel_core::ids::BatchId;
+use evenkeel_core::ids::{BatchId, NodeId};
 use redb::ReadTransaction;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::cache::Cache;
 use super::database::Reopenable;
@@ -17,6 +17,15 @@ use super::index::{Index, Marks, Part};
 use super::queue::{Item, Queue, Ticket, Work};
 use super::reliance::Reliance;
 use super::{Health, Trouble, Watcher, writer};
+
+/// Something that was held here until it was found to be damaged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged {
+    /// What.
+    pub item: Item,
+    /// All nodes that are to have a copy of it, this one among them.
+    pub holders: Arc<[NodeId]>,
+}
 
 /// What the parts of a store share.
 pub(super) struct Shared {
@@ -28,6 +37,9 @@ pub(super) struct Shared {
     pub(super) cache: Mutex<Cache>,
     pub(super) reliance: Reliance,
     pub(super) corrupt: AtomicU64,
+    pub(super) damaged: Mutex<Vec<Damaged>>,
+    /// There is more of it.
+    pub(super) damage: Notify,
     pub(super) watcher: Arc<dyn Watcher>,
     pub(super) gather: Duration,
     pub(super) here: bool,
@@ -43,6 +55,10 @@ impl Shared {
 
     pub(super) fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn damaged(&self) -> MutexGuard<'_, Vec<Damaged>> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has something written, and waits for the disk.
@@ -105,16 +121,18 @@ impl Shared {
     }
 
     fn lost(&self, item: Item, trouble: &Trouble) {
-        let held = match item {
-            Item::Result(doc) => self.index().remove(doc),
-            Item::Segment(segment) => {
-                self.cache().forget(|other| other == segment);
-                self.index().remove_segment(segment)
-            }
+        let holders = {
+            let mut index = self.index();
+            let list = match item {
+                Item::Result(doc) => index.holders_of(doc).filter(|_| index.remove(doc)),
+                Item::Segment(segment) => index.segment(segment).filter(|_| index.remove_segment(segment)),
+            };
+            list.map(|list| index.nodes(list))
         };
         // It may be that its batch has been removed, or that another reader was first.
-        if !held {
-            return;
+        let Some(holders) = holders else { return };
+        if let Item::Segment(segment) = item {
+            self.cache().forget(|other| other == segment);
         }
         self.corrupt.fetch_add(1, Ordering::Relaxed);
         let file = self.database.path().display();
@@ -128,6 +146,8 @@ impl Shared {
         }
         // An error means that the disk fails; what is not in the index is not served.
         let _ = self.write(Work::Drop(item));
+        self.damaged().push(Damaged { item, holders });
+        self.damage.notify_one();
     }
 
     pub(super) fn close(&self) {

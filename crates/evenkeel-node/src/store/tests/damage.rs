@@ -173,6 +173,8 @@ async fn a_damaged_result_is_dropped_and_may_come_again() {
     assert_eq!(store.payloads.document(doc(1, 0)).unwrap(), None);
     assert!(store.payloads.entrusted().is_empty() && store.payloads.get(segment(1, 0)).unwrap().is_none());
     assert_eq!(store.corrupt_reads(), 2);
+    let items: Vec<Item> = store.damaged().await.into_iter().map(|damaged| damaged.item).collect();
+    assert_eq!(items, [Item::Result(doc(1, 1)), Item::Segment(segment(1, 0))]);
     drop(store);
     let store = open(directory.path());
     assert_eq!((store.results.held_by(|_, _| true).len(), store.payloads.entrusted().len()), (1, 0));
