@@ -55,15 +55,15 @@ pub fn draw_with(seed: u64, always: &[Always]) -> Options {
     // A cautious minority waits for ever, as it should: it has to be the whole cluster that is healed.
     let whole = cluster.partition == Partition::Cautious || dice.below(2) == 0;
     let faults = draw_faults(nodes, &mut dice);
-    if cluster.partition == Partition::Cautious && !faults.amnesia.is_never() {
-        // Who comes back as somebody else is never seen again: those who wait for a majority of the old must give up.
-        cluster.minority_delay.get_or_insert(Micros::from_secs(20).into());
-    }
     let faulty = Micros::from_secs(dice.between(20, 120));
     let (mut cluster, faults) = draw_disks(cluster, faults, &mut Dice::new(seed).fork("disks"));
     let faults = draw_slots(faults, &mut Dice::new(seed).fork("slots"));
     let faults = turn_on(always, faults, &mut Dice::new(seed).fork("always"));
     cluster.journal |= !always.is_empty();
+    if cluster.partition == Partition::Cautious && !faults.amnesia.is_never() {
+        // Who comes back as somebody else is never seen again: those who wait for a majority of the old must give up.
+        cluster.minority_delay.get_or_insert(Micros::from_secs(20).into());
+    }
     Options {
         cluster,
         work,
