@@ -1,6 +1,6 @@
 //! Whether the data directory takes what is written to it, and how fast.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use crate::seldom::Seldom;
 pub struct Health {
     trouble: Mutex<Option<String>>,
     damage: OnceLock<String>,
+    doubts: AtomicU32,
     line: Seldom,
     born: Instant,
     /// Microseconds after `born` at which the commit under way began; 0: there is none.
@@ -26,6 +27,7 @@ impl Default for Health {
         Health {
             trouble: Mutex::default(),
             damage: OnceLock::new(),
+            doubts: AtomicU32::new(0),
             line: Seldom::default(),
             born: Instant::now(),
             begun: AtomicU64::new(0),
@@ -99,6 +101,11 @@ impl Health {
         }
     }
 
+    /// Notes that a write has found damage where a reader finds none, and returns how many have since one succeeded.
+    pub(super) fn doubt(&self) -> u32 {
+        1 + self.doubts.fetch_add(1, Relaxed)
+    }
+
     /// Notes that no write will succeed. The first reason is the one to be told.
     pub(super) fn spoilt(&self, why: &str) {
         if self.damage.set(why.to_owned()).is_ok() {
@@ -109,6 +116,7 @@ impl Health {
 
     /// Notes that a write succeeded.
     pub(super) fn well(&self) {
+        self.doubts.store(0, Relaxed);
         if self.state().take().is_some() {
             tracing::info!("the data directory can be written to again");
         }

@@ -24,6 +24,9 @@ use super::{Shared, Trouble, damage, rows};
 /// Time between two tries while the disk fails.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Writes in succession that find something damaged which is whole when the file is read, after which they are believed.
+const DOUBTS: u32 = 5;
+
 /// What a commit changes in memory, and whom it is told.
 #[derive(Default)]
 struct Change {
@@ -71,6 +74,8 @@ pub(super) fn run_here(shared: &Shared) {
 fn take(shared: &Shared, turn: Turn) -> bool {
     match turn {
         Turn::Write(group) => write_group(shared, group),
+        // Nothing will be written, and what can be read is to be read.
+        Turn::Reopen if shared.health.damage().is_some() => read_only(shared),
         Turn::Reopen => {
             if let Err(trouble) = shared.database.open(Access::Again) {
                 fail(shared, &trouble, Vec::new());
@@ -305,28 +310,29 @@ fn fail(shared: &Shared, trouble: &Trouble, group: Vec<Work>) {
     }
     shared.watcher.failed(&why);
     match trouble.is_rot() {
-        true => look_for_damage(shared),
+        true => look_for_damage(shared, trouble),
         false => reopen(shared),
     }
 }
 
 /// What a write has come upon was not what had been written. Where that was a moment's, all of the file is well when it is read
 /// again. Where it is on the disk, every write that comes there would fail, and those elsewhere succeed: the node would fail and
-/// recover for ever. It stays as it is then, and what can be read is; the next start sets the file aside.
-fn look_for_damage(shared: &Shared) {
-    match shared.database.open(Access::Checked) {
-        Ok(()) => {}
-        Err(trouble) if trouble.is_rot() => {
-            let path = shared.database.path();
-            let why = format!("{}: {trouble}", path.display());
-            shared.health.spoilt(&why);
-            if let Err(error) = damage::note(path, &why) {
-                tracing::warn!(%error, "the next start of this node may not know of it");
-            }
-            read_only(shared);
-        }
-        Err(_) => reopen(shared),
+/// recover for ever. It stays as it is then, and what can be read is; the next start sets the file aside. That is so as well where
+/// only the writes find it, time after time.
+fn look_for_damage(shared: &Shared, found: &Trouble) {
+    let confirmed = match shared.database.open(Access::Checked) {
+        Ok(()) if shared.health.doubt() < DOUBTS => return,
+        Ok(()) => format!("{found} ({DOUBTS} times, though all of the file can be read)"),
+        Err(trouble) if trouble.is_rot() => trouble.to_string(),
+        Err(_) => return reopen(shared),
+    };
+    let path = shared.database.path();
+    let why = format!("{}: {confirmed}", path.display());
+    shared.health.spoilt(&why);
+    if let Err(error) = damage::note(path, &why) {
+        tracing::warn!(%error, "the next start of this node may not know of it");
     }
+    read_only(shared);
 }
 
 /// For those who read, which the database refuses as well after an error.
@@ -357,9 +363,9 @@ fn retry(shared: &Shared) {
         shared.database.open(Access::Again)?;
         shared.database.write(tables::probe)
     });
-    if probed.as_ref().is_err_and(Trouble::is_rot) {
+    if let Some(rot) = probed.as_ref().err().filter(|trouble| trouble.is_rot()) {
         shared.index().mark(marks);
-        return look_for_damage(shared);
+        return look_for_damage(shared, rot);
     }
     match probed.and_then(|()| shared.health.commits_with(|| commit(shared, &[], &marks))) {
         Ok(_) => {
