@@ -13,6 +13,7 @@ use crate::load::{Load, Peer};
 use crate::message::Reason;
 use crate::outbox::{Effect, Event};
 
+mod asking;
 mod cluster;
 mod failures;
 mod levelling;
