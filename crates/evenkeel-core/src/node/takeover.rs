@@ -97,12 +97,11 @@ impl Node {
         }
         let owner = self.me.node;
         let claim = |((batch, epoch, title), docs)| Change::Moved { batch, docs, epoch, owner, title };
-        let claims: Vec<Change> = claims.into_iter().map(claim).collect();
-        claims.iter().for_each(|change| self.decide(change.clone(), out));
-        self.confide(claims, out);
-        for doc in ran {
-            self.count_crash(doc, out);
-        }
+        let mut told: Vec<Change> = claims.into_iter().map(claim).collect();
+        told.iter().for_each(|change| self.decide(change.clone(), out));
+        // With the count: whoever claims next would else begin to count anew.
+        told.extend(ran.into_iter().map(|doc| self.count_crash(doc, out)).collect::<Vec<_>>());
+        self.confide(told, out);
     }
 
     /// Tells other nodes at once, as many as keep copies, of what must not be forgotten should this one die before its log is
@@ -121,11 +120,13 @@ impl Node {
         }
     }
 
-    /// One owner more has died while running the document. After too many, the document is held to be the cause.
-    fn count_crash(&mut self, doc: DocId, out: &mut Outbox) {
+    /// One owner more has died while running the document. After too many, the document is held to be the cause. Returns the
+    /// count.
+    fn count_crash(&mut self, doc: DocId, out: &mut Outbox) -> Change {
         let tries = self.state.tries(doc);
         let crashes = tries.crashes + 1;
-        self.decide(Change::Tried { doc, failures: tries.failures, crashes }, out);
+        let count = Change::Tried { doc, failures: tries.failures, crashes };
+        self.decide(count.clone(), out);
         if crashes >= self.settings.crash_limit && self.backlog.remove(doc) {
             let epoch = self.state.slot(doc).expect("a claimed document has an entry").epoch;
             let outcome = Outcome::Failed;
@@ -133,5 +134,6 @@ impl Node {
             let attempt = crate::ids::Attempt(tries.failures.0 + 1);
             out.keep(Verdict { doc, epoch, attempt, outcome, poison: true });
         }
+        count
     }
 }

@@ -133,6 +133,34 @@ fn an_heir_claims_when_all_who_live_have_answered_or_not_for_long() {
     }
 }
 
+/// Where a document takes one node after the other with it, none lives for long enough that its log is pulled.
+#[test]
+fn an_heir_tells_at_once_how_many_owners_have_died() {
+    let mut alone = Alone::new(settings(1), false);
+    alone.sees(&[1, 2]);
+    let (batch, mut changes) = owned_by(2, 60);
+    let docs: DocSet = (0..60).map(DocNumber).collect();
+    changes.push(Change::Running { batch, docs, epoch: Epoch(1), node: id(2) });
+    alone.hears(2, ahead(changes));
+    alone.sees(&[1]);
+    let claims = alone.wait(Micros::from_secs(5));
+    assert_eq!(takeovers(&claims), 1);
+    let told = claims.iter().filter_map(|effect| match effect {
+        Effect::Send { to, message: Message::Ahead { reason: Reason::Claim, changes, .. } } if *to == id(1) => {
+            Some(changes)
+        }
+        _ => None,
+    });
+    let crashes = |change: &Change| match change {
+        Change::Tried { doc, crashes, .. } => Some((*doc, *crashes)),
+        _ => None,
+    };
+    let counts: BTreeMap<DocId, u32> = told.flatten().filter_map(crashes).collect();
+    let owned = alone.node.state().documents_of(id(0)).map(|(doc, _)| (doc, 1));
+    assert_eq!(counts, owned.collect(), "of each document that it has claimed");
+    assert!(counts.len() > 10);
+}
+
 #[test]
 fn a_node_to_which_half_of_the_cluster_comes_back_was_away_itself() {
     for (back, away) in [(vec![2, 3], true), (vec![3], false)] {
