@@ -12,14 +12,14 @@ fn a_failed_document_fails_the_job_and_stops_no_other() {
     let scratch = Scratch::new();
     let ended = scratch.call(["run", "-k", "sh", "-c", "echo {}; exit {}", ":::", "0", "7", "0"]).with(3);
     assert_eq!(ended.text(), "0\n7\n0\n");
-    assert!(ended.stderr.contains("evenkeel: document 1 failed: exit status 7\n3 documents: 2 done, 1 failed"));
+    assert!(ended.stderr.contains("evenkeel: document 1 (7) failed: exit status 7\n3 documents: 2 done, 1 failed"));
 }
 
 #[test]
 fn what_a_document_says_is_not_glued_to_what_we_say() {
     let scratch = Scratch::new();
     let job = |status: &str| scratch.call(["run", "sh", "-c", "printf trouble >&2; exit {}", ":::", status]).stderr;
-    assert!(job("1").starts_with("trouble\nevenkeel: document 0 failed: exit status 1\n1 document: "), "{}", job("1"));
+    assert!(job("1").starts_with("trouble\nevenkeel: document 0 (1) failed: exit status 1\n1 document: "), "{}", job("1"));
     assert!(job("0").starts_with("trouble\n1 document: 1 done"), "{}", job("0"));
 }
 
@@ -40,12 +40,18 @@ fn a_full_disk_behind_standard_output_is_told() {
 }
 
 #[test]
-fn a_command_that_does_not_exist_fails_every_document_and_is_named() {
+fn a_command_that_does_not_exist_is_refused_before_anything_runs() {
     let scratch = Scratch::new();
-    let ended = scratch.call(["run", "no-such-program", "{}", ":::", "a", "b"]).with(3);
-    let said = ended.stderr;
-    assert_eq!(said.matches("not started: no such program: `no-such-program`").count(), 2, "{said}");
-    assert!(said.contains("2 failed"), "{said}");
+    for program in ["no-such-program", "./no-such-program"] {
+        let said = scratch.call(["run", program, "{}", ":::", "a", "b"]).with(2).stderr;
+        assert!(said.contains(&format!("no such program: `{program}`")) && said.contains("nothing has run"), "{said}");
+    }
+    let said = scratch.call(["run", "-a", "lines", "--", "no such program"]).with(2).stderr;
+    assert!(said.contains("not run by a shell"), "{said}");
+    // Each document has its own.
+    let said = scratch.call(["run", "{}", ":::", "no-such-program", "true"]).with(3).stderr;
+    assert!(said.contains("document 0 (no-such-program) failed: not started: no such program"), "{said}");
+    assert!(said.contains("1 done, 1 failed"), "{said}");
 }
 
 #[test]
@@ -56,9 +62,8 @@ fn too_many_failures_are_counted_and_not_named() {
     assert!(
         said.contains("failed: exit status 1\nevenkeel: further failures are only counted; log lists them all\n300 ")
     );
-    let said = scratch.call(["run", "-a", "lines", "--", "no such program"]).with(3).stderr;
+    let said = scratch.call(["run", "-a", "lines", "--", "sh", "-c", "exit 4"]).with(3).stderr;
     assert!(said.lines().count() < 20 && said.contains("--joblog FILE") && said.contains("300 failed"), "{said}");
-    assert!(said.contains("not run by a shell"), "{said}");
 }
 
 #[test]
@@ -79,7 +84,7 @@ fn a_document_that_takes_too_long_is_killed_with_its_children() {
     let ended = scratch.call(["run", "-k", "--timeout", "500ms", "sh", "-c", script, ":::", "3", "0"]).with(3);
     assert!(begun.elapsed() < Duration::from_secs(3), "it waited for what it should have killed");
     assert_eq!(ended.text(), "begun\nbegun\n");
-    assert!(ended.stderr.contains("document 0 failed: its time ran out"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("document 0 (3) failed: its time ran out"), "{}", ended.stderr);
     std::fs::remove_file(scratch.path().join("late")).expect("the other document was done");
     std::thread::sleep(Duration::from_secs(3).saturating_sub(begun.elapsed()));
     assert!(!scratch.path().join("late").exists(), "a grandchild outlived its document");

@@ -156,6 +156,19 @@ impl Template {
         Ok(Rendered { program, arguments, payload_on_stdin: self.payload_on_stdin })
     }
 
+    /// Whether the program is on this host, as far as that can be told before there is a document.
+    ///
+    /// # Errors
+    /// Why it cannot be run, in words.
+    pub fn look_for_program(&self) -> Result<(), String> {
+        let Argument::Fixed(program) = &self.program else { return Ok(()) };
+        let found = self.locate(program).map_err(|error| error.to_string())?;
+        match found.metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(program::refusal(&found, &error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Where the rendered program is. Looked up once for a template whose program has no placeholder, not once for
     /// every document; a program that is not there is looked for again, as it may have been installed since.
     pub(super) fn locate(&self, program: &OsStr) -> Result<PathBuf, NoProgram> {

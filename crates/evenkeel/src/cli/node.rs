@@ -32,7 +32,7 @@ pub struct NodeArgs {
 
     /// Documents to run at once: a number (`evenkeel calibrate` finds one), or auto to begin with the processors and find out
     /// while documents run [default: the processors].
-    #[arg(short = 'j', long, allow_negative_numbers = true, value_name = "N|auto", value_parser = value::slots_or_auto)]
+    #[arg(short = 'j', long, visible_alias = "jobs", allow_negative_numbers = true, value_name = "N|auto", value_parser = value::slots_or_auto)]
     pub max_process: Option<MaxProcess>,
 
     /// The most that `--max-process auto` may come to [default: 256].

@@ -44,7 +44,7 @@ pub struct RunArgs {
 
     /// Documents that a node runs at once: one number for all nodes, one for each such as 4,10,10,16, or auto for one node that
     /// finds out while it works [default: the processors, shared out over the nodes].
-    #[arg(short = 'j', long, value_name = "MAXPROCESS", allow_negative_numbers = true)]
+    #[arg(short = 'j', long, visible_alias = "jobs", value_name = "MAXPROCESS", allow_negative_numbers = true)]
     pub max_process: Option<MaxProcess>,
 
     /// Where documents come from.

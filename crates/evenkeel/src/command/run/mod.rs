@@ -35,6 +35,8 @@ pub(super) fn run(arguments: RunArgs) -> CommandResult {
     let words = arguments.words()?;
     let slots = arguments.slots()?;
     let template = Arc::new(Template::parse(&words.command).map_err(Failure::usage)?);
+    // All of it runs here: what is not here now would fail every document.
+    template.look_for_program().map_err(|why| Failure::usage(format!("{why}; nothing has run")))?;
     let stdin = matches!(
         arguments.input.source(&words, rustix::termios::isatty(std::io::stdin()))?,
         Source::Lines(input::Place::Stdin) | Source::JsonLines(input::Place::Stdin) | Source::Csv(input::Place::Stdin)

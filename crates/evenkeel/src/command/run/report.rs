@@ -1,9 +1,12 @@
 //! What becomes of a job's documents on this side: numbered, skipped if they are done, printed, filed, logged, counted.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{self, BufWriter, Stderr, Stdout};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use evenkeel_core::change::Outcome;
 use evenkeel_core::ids::{DocNumber, NodeId};
 use evenkeel_net::records::{Captured, Exit, ResultRecord};
@@ -29,6 +32,12 @@ use crate::output::{Finished, tell};
 /// Most documents of which it is said one by one why they failed.
 const NAMED_FAILURES: u64 = 10;
 
+/// Bytes of a payload that are read to name its document.
+const NAME_BYTES: usize = 256;
+
+/// Letters of a name: with the number and the reason it is to fit into a line.
+const NAME_LETTERS: usize = 60;
+
 /// All outputs of a job.
 pub(super) struct Report {
     template: Arc<Template>,
@@ -37,7 +46,7 @@ pub(super) struct Report {
     joblog: Option<JobLog>,
     results: Option<ResultsDir>,
     record: Option<Record>,
-    payloads: Option<Texts>,
+    texts: Texts,
     numbering: Numbering,
     documents: u64,
     ended: RoaringBitmap,
@@ -55,10 +64,23 @@ struct Record {
     submitted: Vec<Key>,
 }
 
-/// Payloads of the documents submitted, for the job log's last column.
+/// Payloads of the documents submitted: all of each for the job log's last column, or as much as names one that fails.
 struct Texts {
     spool: Spool,
     extents: Vec<Extent>,
+    whole: bool,
+}
+
+impl Texts {
+    fn add(&mut self, payload: &[u8]) -> io::Result<()> {
+        let kept = if self.whole { payload } else { &payload[..payload.len().min(NAME_BYTES)] };
+        self.extents.push(self.spool.append(kept)?);
+        Ok(())
+    }
+
+    fn read(&self, in_batch: DocNumber) -> io::Result<Bytes> {
+        self.spool.read(self.extents[in_batch.0 as usize])
+    }
 }
 
 impl Report {
@@ -82,10 +104,8 @@ impl Report {
             Some(opened) => Some(opened.begin()?),
             None => None,
         };
-        let payloads = match joblog {
-            Some(_) => Some(Texts { spool: Spool::create(&std::env::temp_dir())?, extents: Vec::new() }),
-            None => None,
-        };
+        let spool = Spool::create(&std::env::temp_dir())?;
+        let texts = Texts { spool, extents: Vec::new(), whole: joblog.is_some() };
         let out = BufWriter::with_capacity(64 << 10, io::stdout());
         let printer = match output.keep_order {
             true => Printer::in_order(out, io::stderr()),
@@ -98,7 +118,7 @@ impl Report {
             joblog,
             results,
             record,
-            payloads,
+            texts,
             numbering: Numbering::default(),
             documents: 0,
             ended: RoaringBitmap::new(),
@@ -121,9 +141,7 @@ impl Report {
             }
             record.submitted.push(key);
         }
-        if let Some(texts) = &mut self.payloads {
-            texts.extents.push(texts.spool.append(payload)?);
-        }
+        self.texts.add(payload)?;
         self.numbering.submit(number);
         Ok(true)
     }
@@ -164,7 +182,7 @@ impl Report {
             Outcome::Done => self.done += 1,
             Outcome::Failed | Outcome::Cancelled => {
                 self.failed += 1;
-                self.tell_failure(number, &record.exit);
+                self.tell_failure(number, in_batch, &record.exit)?;
             }
         }
         if record.outcome == Outcome::Done
@@ -178,11 +196,12 @@ impl Report {
     }
 
     /// Says why a document failed, unless that is in the lines that are printed.
-    fn tell_failure(&mut self, number: DocNumber, exit: &Exit) {
+    fn tell_failure(&mut self, number: DocNumber, in_batch: DocNumber, exit: &Exit) -> io::Result<()> {
         match (self.printed, self.failed) {
             (Printed::Jsonl, _) => {}
             (Printed::Text, ..=NAMED_FAILURES) => {
-                self.printer.tell(format_args!("document {number} failed: {}", describe(exit)))
+                let name = shortened(&self.texts.read(in_batch)?);
+                self.printer.tell(format_args!("document {number} ({name}) failed: {}", describe(exit)));
             }
             (Printed::Text, more) if more == NAMED_FAILURES + 1 => match &self.joblog {
                 Some(log) => self.printer.tell(format_args!("further failures are only counted; {log} lists them all")),
@@ -190,12 +209,15 @@ impl Report {
             },
             _ => {}
         }
+        Ok(())
     }
 
     /// The command that ran, as the job log shows it.
     fn command(&self, in_batch: DocNumber) -> Result<Vec<u8>, Failure> {
-        let Some(texts) = &self.payloads else { return Ok(Vec::new()) };
-        let payload = texts.spool.read(texts.extents[in_batch.0 as usize])?;
+        if !self.texts.whole {
+            return Ok(Vec::new());
+        }
+        let payload = self.texts.read(in_batch)?;
         Ok(match self.template.render(in_batch, &payload) {
             Ok(rendered) => shell::join(std::iter::once(&rendered.program).chain(&rendered.arguments)),
             // It never ran; the log still names it by what it was made from.
@@ -244,10 +266,32 @@ impl Report {
     }
 }
 
+/// A payload as the name of its document, in one line.
+fn shortened(payload: &[u8]) -> String {
+    let shown = printable(OsStr::from_bytes(&payload[..payload.len().min(NAME_BYTES)]));
+    match shown.char_indices().nth(NAME_LETTERS) {
+        None => shown,
+        Some((end, _)) => format!("{}...", &shown[..end]),
+    }
+}
+
 /// A result as a line of JSON: to the printer it is output like any other, which can wait for its turn.
 fn line(finished: Finished<'_>) -> io::Result<Output> {
     let line = ResultLine { document: finished.number, ..ResultLine::from(finished.record) };
     let mut bytes = serde_json::to_vec(&Named { result: &line, node_name: Some(finished.host) })?;
     bytes.push(b'\n');
     Ok(Output { stdout: Captured { bytes: bytes.into(), dropped: 0 }, stderr: Captured::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_named_in_one_short_line() {
+        assert_eq!(shortened(b"pages/broken.html"), "pages/broken.html");
+        assert_eq!(shortened(b"two\nlines"), "two\\nlines");
+        let long = shortened("\u{e9}".repeat(10_000).as_bytes());
+        assert_eq!(long, format!("{}...", "\u{e9}".repeat(NAME_LETTERS)));
+    }
 }
