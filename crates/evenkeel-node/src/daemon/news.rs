@@ -11,6 +11,7 @@ use evenkeel_core::message::Reason;
 use evenkeel_core::outbox::Event;
 use evenkeel_net::Members;
 
+use super::status;
 use crate::api::EventLog;
 use crate::api::types::{Event as Told, NodeState};
 use crate::histogram::{Histogram, OF_DOCUMENTS};
@@ -75,23 +76,19 @@ impl News {
 
     /// The membership has changed.
     pub(super) fn see(&mut self, members: &Members) {
-        let live = members.live.iter().map(|(id, member)| {
-            let draining = member.load.as_ref().is_some_and(|load| load.draining);
-            (*id, member, if draining { NodeState::Draining } else { NodeState::Live })
-        });
-        let dead = members.dead.iter().map(|(id, member)| (*id, member, NodeState::Dead));
-        for (node, member, state) in live.chain(dead) {
+        for (&node, member, state) in status::held(members) {
             let generation = member.generation;
             let before = self.seen.insert(node, (generation, state));
             if before.is_some_and(|(_, before)| before == state) {
                 continue;
             }
-            // Another run of a node that comes back was not held dead wrongly.
-            if before == Some((generation, NodeState::Dead)) && state != NodeState::Dead {
+            // Another run of a node that comes back was not held dead wrongly, nor one whose goodbye was late.
+            if before == Some((generation, NodeState::Dead)) && !state.is_gone() {
                 self.figures(|figures| figures.false_deaths += 1);
             }
             match state {
                 NodeState::Dead => tracing::warn!(%node, name = member.name, "a node is gone"),
+                NodeState::Left => tracing::info!(%node, name = member.name, "a node has left"),
                 _ => tracing::info!(%node, name = member.name, state = state.as_str(), "a node is here"),
             }
             self.events.publish(Told::NodeChanged { node, name: member.name.clone(), state });
@@ -221,15 +218,18 @@ mod tests {
             http: None,
             load: None,
             low: false,
+            left: false,
         };
-        let mut see = |generation, live| {
+        let mut see = |generation, state: NodeState| {
             let mut members = Members::default();
-            let side = if live { &mut members.live } else { &mut members.dead };
-            side.insert(NodeId([2; 16]), member(generation));
+            let side = if state.is_gone() { &mut members.dead } else { &mut members.live };
+            side.insert(NodeId([2; 16]), Member { left: state == NodeState::Left, ..member(generation) });
             news.see(&members);
             figures.lock().unwrap().false_deaths
         };
-        assert_eq!((see(1, true), see(1, false), see(1, true)), (0, 0, 1));
-        assert_eq!((see(1, false), see(2, true), see(2, false), see(2, true)), (1, 1, 1, 2));
+        use NodeState::{Dead, Left, Live};
+        assert_eq!((see(1, Live), see(1, Dead), see(1, Live)), (0, 0, 1));
+        assert_eq!((see(1, Dead), see(2, Live), see(2, Dead), see(2, Live)), (1, 1, 1, 2));
+        assert_eq!((see(2, Dead), see(2, Left), see(3, Live)), (2, 2, 2), "a goodbye that was late");
     }
 }

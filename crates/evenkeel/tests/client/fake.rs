@@ -420,7 +420,8 @@ impl Backend for Fake {
             if drained == Some(node.id) {
                 // The first look finds it draining, the second one gone.
                 let looks = self.memory.looks.fetch_add(1, SeqCst);
-                node.state = if looks == 0 || node.is_self { NodeState::Draining } else { NodeState::Dead };
+                let gone = if deadly { NodeState::Dead } else { NodeState::Left };
+                node.state = if looks == 0 || node.is_self { NodeState::Draining } else { gone };
                 if !deadly {
                     node.pending = 0;
                 }
