@@ -175,7 +175,8 @@ pub(super) fn explanation(node: &Node, doc: DocId) -> Option<Explanation> {
         schema: Schema,
         batch: doc.batch,
         document: doc.number,
-        length: state.length(doc).unwrap_or_default(),
+        // Once all of a segment have ended, the state has only zeros.
+        length: state.length(doc).filter(|length| !standing.has_ended() || length.0 > 0),
         state: standing,
         node: entry.node,
         node_name: None,
@@ -184,6 +185,8 @@ pub(super) fn explanation(node: &Node, doc: DocId) -> Option<Explanation> {
         failures: tries.failures,
         crashes: tries.crashes,
         copies: Vec::new(),
+        unanswered: Vec::new(),
+        names: Vec::new(),
         reason,
         next_attempt_at: after,
         result: None,
