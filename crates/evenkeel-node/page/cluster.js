@@ -49,7 +49,7 @@ function figures(model) {
   const items = [
     ['pending', count(sum(all, 'pending')), 'documents'],
     ['running', `${count(sum(up, 'running'))}`, `of ${count(sum(up, 'max_process'))} slots`],
-    ['rate', pace.rate === undefined ? '–' : measure(pace.rate), 'ended a second'],
+    ['rate', pace.rate !== undefined ? measure(pace.rate) : pace.measuring ? 'measuring' : '–', pace.rate === undefined && pace.measuring ? '' : 'ended a second'],
     ['time left', pace.left === undefined ? '–' : duration(pace.left) || '–', ''],
     ['nodes', count(up.length), ['live', ...['dead', 'left'].map(gone).filter(Boolean)].join(', ')],
   ];

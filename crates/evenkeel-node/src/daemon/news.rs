@@ -202,8 +202,7 @@ impl News {
         for passage in node.state().passages().filter(|passage| passage.claimed && passage.to != node.me().node) {
             let Passage { from, to, documents, .. } = passage;
             let before = self.claimed.insert((from, to), documents).unwrap_or_default();
-            // Of what others had by an earlier run of theirs nothing has changed hands.
-            if documents > before && from != to && !first {
+            if documents > before && !first {
                 self.events.publish(Told::DocumentsTakenOver { from, to, documents: documents - before });
             }
         }
