@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_core::change::Outcome;
 use evenkeel_core::ids::BatchId;
-use evenkeel_node::api::types::{BatchState, NewBatch, ResultLine};
+use evenkeel_node::api::types::{BatchState, NewBatch, NodeState, ResultLine};
 use evenkeel_tests::{Cluster, Starts, Sum, until};
 use rustix::process::Signal;
 
@@ -79,6 +79,9 @@ async fn round(sums: &[Sum]) -> Figures {
     assert!(joining < JOINING, "the fifth node started its first document after {joining:?}");
     let duplicates = count(&starts);
     let nodes = cluster["n1"].api().nodes().await.expect("a live node answers").nodes;
+    let state = |name: &str| nodes.iter().find(|node| node.name == name).map(|node| node.state);
+    let gone = (state("n2"), state("n3"));
+    assert_eq!(gone, (Some(NodeState::Dead), Some(NodeState::Left)), "who was killed is told from who was drained");
     let taken_over = nodes.iter().map(|node| node.taken_over).sum();
     Figures { whole, joining, duplicates, taken_over }
 }

@@ -39,6 +39,7 @@ async fn a_node_that_stood_still_gives_way_and_goes_on() {
     assert!(paused.iter().any(is_short) && paused.iter().any(|start| !is_short(start)), "{paused:?}");
     cluster["n2"].signal(Signal::STOP);
     let stopped = Instant::now();
+    asked_about_in_vain(&cluster, batch, paused[0].document).await;
 
     let before = until("the others to do what they can without it", PATIENCE, async || {
         let results = api.results(batch).await.ok()?;
@@ -68,6 +69,19 @@ async fn a_node_that_stood_still_gives_way_and_goes_on() {
     let long_ends: Vec<u32> = ends.read().iter().map(|end| end.document).filter(|number| *number >= EACH).collect();
     assert_eq!(long_ends.len() as u32, EACH, "a loser ran to its end");
     takes_part(&cluster, &starts).await;
+}
+
+/// Nobody knows yet that the owner stands still. Who asks hears what is known, and who has not answered, within a second.
+async fn asked_about_in_vain(cluster: &Cluster, batch: BatchId, document: u32) {
+    // Of a document that was moved a moment ago it hears a moment later.
+    until("the silent owner to be named", PATIENCE, async || {
+        let asked = Instant::now();
+        let told = cluster["n1"].api().explain(batch, document).await.expect("a live node answers");
+        assert!(asked.elapsed() < Duration::from_secs(2), "it took {:?}", asked.elapsed());
+        let unanswered: Vec<String> = told.unanswered.iter().map(|node| told.name_of(*node)).collect();
+        (unanswered == ["n2"] && told.copies.len() == 2).then_some(())
+    })
+    .await;
 }
 
 fn sleeper(seconds: u64) -> DocumentLine<'static> {

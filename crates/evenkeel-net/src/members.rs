@@ -23,6 +23,8 @@ pub struct Member {
     pub load: Option<Load>,
     /// Its disk is short of room: others are to get new copies before it does.
     pub low: bool,
+    /// It has said that it leaves: it is gone because it was to go, and has not died.
+    pub left: bool,
 }
 
 /// All other nodes. This node itself is not among them.
@@ -30,7 +32,7 @@ pub struct Member {
 pub struct Members {
     /// Those heard of within the detection time that have not left.
     pub live: BTreeMap<NodeId, Member>,
-    /// Those silent for longer, and those that have left, until they are forgotten.
+    /// Those silent for longer, and those that have left (`Member::left` tells which), until they are forgotten.
     pub dead: BTreeMap<NodeId, Member>,
 }
 

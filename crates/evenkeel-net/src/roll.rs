@@ -167,6 +167,7 @@ impl Known {
             http: says.http(),
             load: says.load().or(last_load),
             low: says.low(),
+            left: self.left,
         });
     }
 }

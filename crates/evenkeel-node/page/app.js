@@ -46,9 +46,9 @@ function render(model, frames) {
 }
 
 function link(model) {
-  const words = { live: '● live', lost: `○ no answer; next try in ${model.pause} s`, locked: '○ locked: the token is missing' }[model.link];
+  const words = { connecting: '○ connecting', live: '● live', lost: `○ no answer; next try in ${model.pause} s`, locked: '○ locked: the token is missing' }[model.link];
   set(at('link'), { 'data-state': model.link });
-  text(at('link'), model.link === 'lost' && !model.pause ? '○ connecting' : words);
+  text(at('link'), words);
   const me = model.nodes.get(model.me);
   text(at('whose'), me ? `as ${me.name} sees it` : '');
   at('lock').hidden = !api.hasToken() && model.link !== 'locked';

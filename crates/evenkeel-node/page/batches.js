@@ -67,6 +67,10 @@ export function pace(batch) {
   return { rate, left };
 }
 
+/** In words. What is at work and has not been watched for long enough is no batch without a pace. */
+export const rateOf = (batch, { rate }) =>
+  rate !== undefined ? `${measure(rate)}/s` : batch.state === 'running' && batch.pending > 0 ? 'measuring' : '–';
+
 let sum = {};
 export const overall = () => sum;
 
@@ -74,7 +78,8 @@ export function render(model) {
   const all = [...model.batches.values()];
   const paced = all.map(pace).filter(({ rate }) => rate !== undefined);
   // They share the slots, so that what is left of all is not the sum of what is left of each.
-  sum = paced.length ? { rate: paced.reduce((sum, { rate }) => sum + rate, 0), left: Math.max(...paced.map(({ left }) => left ?? Infinity)) } : {};
+  const measuring = all.some((batch) => batch.state === 'running' && batch.pending > 0 && pace(batch).rate === undefined);
+  sum = !paced.length ? { measuring } : { rate: paced.reduce((sum, { rate }) => sum + rate, 0), left: Math.max(...paced.map(({ left }) => left ?? Infinity)) };
   redraw = () => draw(model);
   draw(model);
 }
@@ -118,7 +123,7 @@ function update(row, batch) {
   text(failed, `${signs.failed} ${count(batch.failed)}`);
   failed.hidden = batch.failed === 0;
   none.hidden = batch.failed > 0;
-  text(rate, batch.pending === 0 ? '' : here.rate === undefined ? '–' : `${measure(here.rate)}/s`);
+  text(rate, batch.pending === 0 ? '' : rateOf(batch, here));
   text(left, batch.pending === 0 ? '' : here.left === undefined ? '–' : duration(here.left));
   cancel.hidden = batch.state !== 'running';
   retry.hidden = batch.failed === 0 || batch.pending > 0;
@@ -138,9 +143,12 @@ export function meter() {
     for (const [name, piece] of Object.entries(parts)) {
       const share = `${((100 * batch[name]) / Math.max(1, batch.documents)).toFixed(2)}%`;
       if (piece.style.width !== share) piece.style.width = share;
+      // However few they are among a million, that there are some is seen.
+      piece.classList.toggle('some', batch[name] > 0);
     }
     const whole = Math.floor(100 * part(batch));
-    text(words, batch.pending === 0 ? plural(batch.documents, 'document') : `${count(ended(batch))} of ${count(batch.documents)}, ${whole} %`);
+    const failed = batch.failed ? `, ${signs.failed} ${count(batch.failed)} failed` : '';
+    text(words, (batch.pending === 0 ? plural(batch.documents, 'document') : `${count(ended(batch))} of ${count(batch.documents)}, ${whole} %`) + failed);
   };
   return { element, show };
 }

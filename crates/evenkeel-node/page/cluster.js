@@ -3,10 +3,10 @@
 import * as actions from './actions.js';
 import { at, h, keyed, set, table, text } from './dom.js';
 import { overall } from './batches.js';
-import { byName, count, duration, measure, said, short, signs } from './words.js';
+import { byName, count, duration, isGone, measure, said, short, signs } from './words.js';
 
 const number = (field) => (a, b) => a[field] - b[field];
-const states = ['dead', 'suspect', 'draining', 'live'];
+const states = ['dead', 'suspect', 'draining', 'live', 'left'];
 
 const columns = [
   { name: 'name', title: 'Name', sort: (a, b) => byName(a.name, b.name) },
@@ -39,15 +39,19 @@ export function render(model) {
 
 function figures(model) {
   const all = [...model.nodes.values()];
-  const up = all.filter((node) => node.state !== 'dead');
+  const up = all.filter((node) => !isGone(node.state));
   const sum = (list, field) => list.reduce((sum, node) => sum + node[field], 0);
   const pace = overall();
+  const gone = (state) => {
+    const nodes = all.filter((node) => node.state === state).length;
+    return nodes && `${count(nodes)} ${signs[state]} ${state}`;
+  };
   const items = [
     ['pending', count(sum(all, 'pending')), 'documents'],
     ['running', `${count(sum(up, 'running'))}`, `of ${count(sum(up, 'max_process'))} slots`],
-    ['rate', pace.rate === undefined ? '–' : measure(pace.rate), 'ended a second'],
+    ['rate', pace.rate !== undefined ? measure(pace.rate) : pace.measuring ? 'measuring' : '–', pace.rate === undefined && pace.measuring ? '' : 'ended a second'],
     ['time left', pace.left === undefined ? '–' : duration(pace.left) || '–', ''],
-    ['nodes', count(up.length), up.length === all.length ? 'live' : `live, ${all.length - up.length} ${signs.dead} dead`],
+    ['nodes', count(up.length), ['live', ...['dead', 'left'].map(gone).filter(Boolean)].join(', ')],
   ];
   const make = ([name]) => {
     const parts = { value: h('strong'), unit: h('small') };
@@ -83,7 +87,7 @@ function rows(model) {
     const { name, where, state, pending, running, speed, level, moved, taken, act } = row.parts;
     text(name, node.name);
     // An address with a host: the page of that node.
-    const page = node.http && !node.is_self && node.state !== 'dead' ? `${location.protocol}//${node.http}/` : undefined;
+    const page = node.http && !node.is_self && !isGone(node.state) ? `${location.protocol}//${node.http}/` : undefined;
     if (page) set(name, { href: page });
     else name.removeAttribute('href');
     text(where, node.is_self ? 'this node' : short(node.id));

@@ -48,9 +48,10 @@ function show(here, story) {
   const { result } = story;
   const facts = [
     ['node', story.node_name ?? nameOf(story.node)], ['epoch', String(story.epoch)], ['failures', String(story.failures)],
-    ['length', story.length ? count(story.length) : 'no longer known'],
-    ['payload kept by', story.copies.length ? story.copies.map(nameOf).join(', ') : 'unknown here'],
+    ['length', story.length === undefined ? 'no longer known' : count(story.length)],
+    ['payload on', story.copies.length ? named(story, story.copies) : 'no node that answered'],
   ];
+  if (story.unanswered?.length) facts.push(['no answer from', named(story, story.unanswered)]);
   if (result) {
     facts.push(['wall time', duration(result.wall_seconds)], ['CPU time', `${duration(result.user_seconds)} user, ${duration(result.system_seconds)} system`],
       ['peak memory', bytes(result.max_rss_bytes)], ['exit', exitOf(result.exit)]);
@@ -63,22 +64,27 @@ function show(here, story) {
     ...(result ? [h('h2', {}, 'Standard output'), output(result, 'stdout'), h('h2', {}, 'Standard error'), output(result, 'stderr')] : []));
 }
 
-/** In order, as far as it is known: a node keeps where a document stands, not each step that led there. */
+/** Nodes by their names, as `evenkeel explain` has them. */
+const named = (story, ids) => ids.map((id) => story.names?.find((known) => known.id === id)?.name ?? nameOf(id)).join(', ');
+
+/** In order of time, as far as it is known: a node keeps where a document stands, not each step that led there. */
 function steps(story) {
   const batch = model.batches.get(story.batch);
   const node = story.node_name ?? nameOf(story.node);
   const all = [`${batch ? `${time(batch.submitted_at)}: ` : ''}submitted, and given its first owner`];
   if (story.epoch > 1) all.push(`given ${plural(story.epoch - 1, 'other owner')} since, or the same one anew after a restart`);
-  if (story.claimed) all.push(`claimed by ${node}, as its owner had died`);
   if (story.crashes) all.push(`${plural(story.crashes, 'owner')} died while running it`);
-  if (story.failures) all.push(`${plural(story.failures, 'attempt')} failed`);
-  if (story.next_attempt_at) all.push(`${time(story.next_attempt_at)}: the next attempt`);
-  if (story.result) {
-    const { result } = story;
-    all.push(`${time(result.started_at)}: attempt ${result.attempt} was started on ${nameOf(result.node)} under epoch ${result.epoch}`);
+  if (story.claimed) all.push(`claimed by ${node}, as its owner had died`);
+  const { result } = story;
+  // The last attempt is told of by itself.
+  const earlier = result?.outcome === 'failed' ? story.failures - 1 : story.failures;
+  if (earlier > 0) all.push(`${plural(earlier, 'attempt')} failed${result ? ' before' : ''}`);
+  if (result) {
+    all.push(`${time(result.started_at)}: attempt ${result.attempt} was started on ${named(story, [result.node])} under epoch ${result.epoch}`);
     all.push(`${time(Date.parse(result.started_at) + 1000 * result.wall_seconds)}: it ended: ${exitOf(result.exit)}; ${said(result.outcome)}`);
   } else if (story.state === 'running') all.push(`running on ${node}`);
   else if (story.state === 'waiting') all.push(`waiting on ${node}: ${story.reason}`);
+  else if (story.state === 'backing_off') all.push(`${story.next_attempt_at ? `${time(story.next_attempt_at)}: ` : ''}the next attempt, on ${node}`);
   else if (['done', 'failed'].includes(story.state)) all.push(`${story.state}, and no live node that was asked has its result`);
   return all;
 }

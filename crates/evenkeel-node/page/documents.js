@@ -2,10 +2,10 @@
 
 import * as actions from './actions.js';
 import * as api from './api.js';
-import { meter, pace, stateOf } from './batches.js';
+import { meter, pace, rateOf, stateOf } from './batches.js';
 import { at, h, keyed, text } from './dom.js';
 import { model, nameOf } from './live.js';
-import { byName, command, count, duration, measure, said, signs, time } from './words.js';
+import { byName, command, count, duration, said, signs, time } from './words.js';
 
 const PAGE = 50;
 /** Milliseconds between two looks at a page of documents that may change. */
@@ -46,7 +46,7 @@ export function render() {
   parts.meter.show(batch);
   const facts = [
     ['done', count(batch.done)], ['failed', count(batch.failed)], ['cancelled', count(batch.cancelled)], ['pending', count(batch.pending)],
-    ['running', batch.pending ? `${count(batch.running)} known` : '0'], ['rate', here.rate === undefined ? '–' : `${measure(here.rate)}/s`],
+    ['running', batch.pending ? `${count(batch.running)} known` : '0'], ['rate', rateOf(batch, here)],
     ['time left', here.left === undefined ? '–' : duration(here.left)], ['submitted', time(batch.submitted_at)],
   ];
   if (batch.retry_of) facts.push(['tries again', batch.retry_of]);

@@ -37,14 +37,16 @@ export function render(model, frames) {
     for (const name of Object.keys(ran)) ran[name] += frame.ran?.[name] ?? 0;
   }
   const failed = ran.failed ? `, ${signs.failed} ${count(ran.failed)} failed` : '';
-  text(at('ran'), `Seen on this node: ${count(ran.started)} started, ${count(ran.done)} done${failed}`);
+  const me = model.nodes.get(model.me);
+  if (!me) return;
+  text(at('ran'), `${me.name} has started ${plural(me.started, 'document')} in all; while this page was open ${count(ran.started)} were started there, ${count(ran.done)} done${failed}`);
 }
 
 function moves(frame) {
-  const moved = [...(frame.moved ?? [])].sort((a, b) => b.documents - a.documents);
+  // Takeovers are events, which are kept for those who come later.
+  const moved = (frame.moved ?? []).filter((move) => !move.claimed).sort((a, b) => b.documents - a.documents);
   for (const move of moved.slice(0, MOVES)) {
-    const key = `${move.from} ${move.to} ${move.claimed}`;
-    line({ at: frame.at, words: tellMove(move), kind: move.claimed ? 'claimed' : 'moved', key, move });
+    line({ at: frame.at, words: tellMove(move), kind: 'moved', key: `${move.from} ${move.to}`, move });
   }
   const more = moved.slice(MOVES);
   const documents = more.reduce((sum, move) => sum + move.documents, 0);
@@ -86,6 +88,10 @@ function lineOf(event) {
       return of(`${signs.finished} batch ${event.batch} has ended: ${parts.filter(Boolean).join(', ')}`, { ...batch, aloud: true });
     }
     case 'document_ended': return of(`${signs.failed} document ${event.batch}/${event.document} failed`, { href: `#/batches/${event.batch}/documents/${event.document}` });
+    case 'documents_taken_over': {
+      const move = { from: event.from, to: event.to, claimed: true, documents: event.documents };
+      return of(tellMove(move), { kind: 'claimed', key: `${move.from} ${move.to} claimed`, move, aloud: true });
+    }
     case 'duplicate_stopped': return of(`a second run of ${event.batch}/${event.document} was stopped: ${short(event.owner)} has it`);
     case 'node_changed': return of(tellState(event.name, event.state), { kind: `node_${event.state}`, aloud: true });
     case 'equilibrium_changed': return of(event.in_equilibrium ? '═ in equilibrium' : '≠ no longer in equilibrium');

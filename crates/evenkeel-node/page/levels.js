@@ -2,7 +2,7 @@
 
 import { at, h, keyed, set, svg, text } from './dom.js';
 import { nameOf } from './live.js';
-import { byName, count, measure, said, signs } from './words.js';
+import { byName, count, isGone, measure, said, signs } from './words.js';
 
 /** Room above the bars for what moves, and below them for names. */
 const SKY = 56;
@@ -78,7 +78,7 @@ function draw(model) {
     text(group.parts.value, roomy ? (shown === 'pending' ? count(node.pending) : measure(node.level)) : '');
     set(group.parts.name, { x, y: HEIGHT - (roomy ? 10 : 16) });
     const sign = node.state === 'live' ? '' : `${signs[node.state]} `;
-    text(group.parts.name, roomy ? sign + cut(node.name, step) : node.state === 'dead' ? '×' : '');
+    text(group.parts.name, roomy ? sign + cut(node.name, step) : isGone(node.state) ? (node.state === 'dead' ? '×' : signs.left) : '');
   });
   const lines = bound ? [['mean', bound.mean], ['bound', bound.bound]].filter(([, level]) => level * scale <= floor - 8) : [];
   keyed(drawing.lines, lines, ([name]) => name, ([name]) => svg('path', { class: `line ${name}` }), (line, [, level]) =>
@@ -141,6 +141,7 @@ function legend(nodes, bound) {
   const items = [
     ['run', 'running', shown === 'pending'], ['whole', shown === 'pending' ? 'waiting' : 'level', true],
     ['dead', `${signs.dead} dead: what waits for heirs`, states.has('dead')], ['draining', `${signs.draining} draining`, states.has('draining')],
+    ['left', `${signs.left} left: has given everything away`, states.has('left')],
     ['mean', bound && `mean ${measure(bound.mean)}`, !!bound], ['bound', bound && `bound of every equilibrium ${measure(bound.bound)}`, !!bound],
     ['arc', 'moved to level the load', true], ['claimed', 'taken over', states.has('dead')],
   ];
@@ -156,4 +157,4 @@ function cut(name, step) {
 export const tellMove = ({ from, to, claimed, documents }) =>
   claimed ? `${nameOf(to)} took over ${count(documents)} of ${nameOf(from)}, which is gone` : `${nameOf(from)} gave ${count(documents)} to ${nameOf(to)}`;
 
-export const tellState = (name, state) => `${signs[state] ?? ''} ${name} is ${said(state)}`;
+export const tellState = (name, state) => `${signs[state] ?? ''} ${name} ${state === 'left' ? 'has left' : `is ${said(state)}`}`;

@@ -21,8 +21,8 @@ export const model = {
   at: undefined,
   /** The node that answers. */
   me: undefined,
-  /** `live`, `lost`, `locked`. */
-  link: 'lost',
+  /** `connecting` until the first try has ended, then `live`, `lost`, `locked`. */
+  link: 'connecting',
   /** Seconds until the next try. */
   pause: 0,
 };

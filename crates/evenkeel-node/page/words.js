@@ -39,9 +39,12 @@ export function time(text) {
 
 /** Every state has a sign of its own, so that it can be told without colour. */
 export const signs = {
-  live: '●', draining: '◐', suspect: '?', dead: '✕',
+  live: '●', draining: '◐', suspect: '?', dead: '✕', left: '○',
   running: '▶', finished: '✓', cancelled: '⊘', waiting: '·', backing_off: '↻', done: '✓', failed: '✕',
 };
+
+/** Whether a node is not there any more: it has died, or has said that it leaves. */
+export const isGone = (state) => state === 'dead' || state === 'left';
 
 export const said = (state) => state.replaceAll('_', ' ');
 

@@ -60,6 +60,8 @@ async fn batches_are_cancelled_and_retried_and_nodes_drained_after_a_question() 
     browser.click("#confirm-yes").await;
     let left = cluster["n2"].end(PATIENCE + Duration::from_secs(30)).await;
     assert!(left.success(), "a drained node ended with {left}");
+    browser.sees("document.querySelector('#nodes [data-state=left]')?.textContent.includes('n2')").await;
+    browser.sees("document.querySelector('#events [data-kind=node_left]')?.textContent.includes('n2 has left')").await;
     browser.sees("[...document.querySelectorAll('#nodes tbody tr')].filter((row) => row.dataset.state === 'live').length === 1").await;
     cluster.forget("n2");
     assert_eq!(browser.complaints(&GONE).await, [] as [String; 0]);

@@ -85,6 +85,18 @@ async fn a_run_is_watched_through_a_death_to_its_end() {
     let batch = cluster["n1"].api().batch(id).await.expect("it is known");
     assert_eq!((batch.done, batch.failed), (DOCUMENTS - DOCUMENTS / 50, DOCUMENTS / 50));
     browser.sees("document.querySelector('#batches [data-title=Failed]')?.textContent.includes('12')").await;
+    // That some have failed is seen however few they are, and said.
+    browser.sees("getComputedStyle(document.querySelector('#batches .meter .failed')).minWidth === '4px'").await;
+    browser.sees("document.querySelector('#batches .progress')?.textContent.includes('12 failed')").await;
+    browser.sees("document.querySelector('#verdict').textContent.includes('In equilibrium')").await;
+    let at_rest = "document.querySelector('#events [data-kind=equilibrium_changed]')?.textContent.includes('═')";
+    browser.sees(at_rest).await;
+    // Who comes later is told of the same.
+    browser.open(cluster["n1"].api().base()).await;
+    browser.is_live().await;
+    browser.sees("document.querySelector('#events [data-kind=claimed]')?.textContent.includes('of n4')").await;
+    browser.sees("document.querySelector('#ran').textContent.match(/^n1 has started [1-9]/)").await;
+    browser.picture("ended").await;
     assert_eq!(browser.complaints(&GONE).await, [] as [String; 0]);
     browser.quit().await;
     cluster.forget("n4");

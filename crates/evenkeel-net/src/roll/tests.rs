@@ -84,6 +84,7 @@ impl Test {
         let members = self.roll.members(self.now);
         match (members.live.contains_key(&peer()), members.dead.contains_key(&peer())) {
             (true, false) => "live",
+            (false, true) if members.dead[&peer()].left => "left",
             (false, true) => "dead",
             (false, false) => "unknown",
             (true, true) => "both",
@@ -137,12 +138,12 @@ fn only_the_newest_generation_counts() {
 }
 
 #[test]
-fn one_that_left_is_dead_and_one_forgotten_is_gone() {
+fn one_that_left_is_told_from_the_dead_and_one_forgotten_is_gone() {
     let mut t = Test::new();
     t.hears(sees(1, 5, &NAMED));
     t.hears(sees(1, 6, &NAMED));
     t.hears(sees(1, 7, &Words { left: true, ..NAMED }));
-    assert_eq!(t.is(), "dead");
+    assert_eq!(t.is(), "left");
     t.roll.call(t.now, [], &BTreeMap::new());
     assert_eq!(t.is(), "unknown");
 }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use evenkeel_core::ids::{BatchId, NodeId};
 
 use super::backend::Backend;
-use super::types::{ErrorCode, NodeState, NodeStatus, Problem};
+use super::types::{ErrorCode, NodeStatus, Problem};
 
 /// Letters and digits of a whole batch id.
 const BATCH_ID_LETTERS: usize = 13;
@@ -54,8 +54,8 @@ pub(super) fn node<'a>(nodes: &'a [NodeStatus], text: &str) -> Result<&'a NodeSt
         true => nodes.iter().filter(|node| !text.is_empty() && node.id.to_string().starts_with(text)).collect(),
         false => named,
     };
-    // A host that was set up anew has a new id: its old one is dead, and is not meant while there is a living one.
-    let living: Vec<_> = meant.iter().copied().filter(|node| node.state != NodeState::Dead).collect();
+    // A host that was set up anew has a new id: its old one is gone, and is not meant while there is a living one.
+    let living: Vec<_> = meant.iter().copied().filter(|node| !node.state.is_gone()).collect();
     match (&living[..], &meant[..]) {
         ([node], _) | ([], [node]) => Ok(node),
         ([], []) => Err(no_node(text)),

@@ -15,10 +15,9 @@ use evenkeel_core::{Input, Node};
 use evenkeel_net::records::SegmentId;
 
 use super::upload::Submission;
-use super::{Daemon, Inner, contents, gather, listing, repair, starter, status};
+use super::{Daemon, Inner, contents, explain, gather, listing, repair, starter, status};
 use crate::api::types::{
     Accepted, BatchState, BatchStatus, Contents, Documents, ErrorCode, Explanation, NewBatch, Nodes, Problem,
-    ResultLine,
 };
 use crate::api::{Backend, Document, EventLog, Listing, Results, Snapshot, Upload, Wanted};
 use crate::config::COPIES;
@@ -200,49 +199,7 @@ impl Backend for Daemon {
     }
 
     async fn explain(&self, doc: DocId) -> Result<Explanation, Problem> {
-        let own = self.inner.ask(move |node| {
-            let documents = node.state().batch(doc.batch).map(|batch| batch.description().documents);
-            (documents, status::explanation(node, doc))
-        });
-        let (documents, explanation) = own.await?;
-        let Some(documents) = documents else { return Err(Problem::no_such_batch(doc.batch)) };
-        let Some(mut explanation) = explanation else { return Err(Problem::no_such_document(doc, documents)) };
-        // The owner knows best what it is about to do.
-        if explanation.node != self.inner.me.node
-            && let Ok(Some(told)) = self.inner.network.get_explanation(explanation.node, doc).await
-            && let Ok(told) = serde_json::from_str::<Explanation>(&told)
-        {
-            explanation = told;
-        }
-        let members = self.inner.network.members().borrow().clone();
-        let known = members.live.get(&explanation.node).or_else(|| members.dead.get(&explanation.node));
-        explanation.node_name = known.map(|member| member.name.clone());
-        if explanation.node == self.inner.me.node {
-            explanation.node_name = Some(self.inner.oneself.name.clone());
-        }
-        if let Ok(Some(record)) = self.inner.store.results.get(doc) {
-            explanation.result = Some(ResultLine::from(&record));
-        } else {
-            let wanted = evenkeel_core::docset::DocSet::from_iter([doc.number]);
-            for peer in members.live.keys() {
-                if let Some(Ok(record)) = self.inner.network.get_results(*peer, doc.batch, wanted.clone()).recv().await
-                {
-                    explanation.result = Some(ResultLine::from(&record));
-                    break;
-                }
-            }
-        }
-        if let Some(holders) =
-            self.inner.store.payloads.holders(SegmentId { batch: doc.batch, segment: doc.number.segment() })
-        {
-            explanation.copies = holders.to_vec();
-        }
-        // The state forgets how often an ended document was tried; its result does not.
-        if let Some(result) = &explanation.result {
-            let failed = u32::from(explanation.state != crate::api::types::DocumentState::Done);
-            explanation.failures = evenkeel_core::ids::Attempt(result.attempt.0.saturating_sub(1) + failed);
-        }
-        Ok(explanation)
+        explain::explain(&self.inner, doc).await
     }
 
     async fn documents(&self, id: BatchId, wanted: Listing) -> Result<Documents, Problem> {

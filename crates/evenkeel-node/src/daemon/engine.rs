@@ -137,6 +137,7 @@ impl Engine {
         self.step(first, &mut out);
         loop {
             self.pulse.0.turned(&self.node);
+            self.news.look(&self.node, Instant::now());
             let deadline = self.node.deadline().map(|at| self.born + Duration::from_micros(at.0));
             let due = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             // A loop that is well turns now and then also when it has nothing to do.

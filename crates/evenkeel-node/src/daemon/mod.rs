@@ -7,6 +7,7 @@ mod contents;
 mod copies;
 mod disk;
 mod engine;
+mod explain;
 mod figures;
 mod gather;
 mod heal;

@@ -9,12 +9,18 @@ use evenkeel_core::change::Outcome;
 use evenkeel_core::ids::{DocId, Generation, NodeId};
 use evenkeel_core::message::Reason;
 use evenkeel_core::outbox::Event;
+use evenkeel_core::state::Passage;
 use evenkeel_net::Members;
+use tokio::time::Instant;
 
+use super::status;
 use crate::api::EventLog;
 use crate::api::types::{Event as Told, NodeState};
 use crate::histogram::{Histogram, OF_DOCUMENTS};
 use crate::process::Ended;
+
+/// Time between two looks: a round of gossip, before which there is nothing new of others.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Figures that are kept beside the core's own.
 #[derive(Debug, Clone)]
@@ -52,11 +58,14 @@ pub(super) struct News {
     figures: Arc<Mutex<Figures>>,
     seen: BTreeMap<NodeId, (Generation, NodeState)>,
     in_equilibrium: Option<bool>,
+    looked: Option<Instant>,
+    /// Documents that others have claimed, by whose they were and who claimed them, as far as it has been told.
+    claimed: BTreeMap<(NodeId, NodeId), u64>,
 }
 
 impl News {
     pub(super) fn new(events: Arc<EventLog>, figures: Arc<Mutex<Figures>>) -> News {
-        News { events, figures, seen: BTreeMap::new(), in_equilibrium: None }
+        News { events, figures, seen: BTreeMap::new(), in_equilibrium: None, looked: None, claimed: BTreeMap::new() }
     }
 
     fn figures(&self, change: impl FnOnce(&mut Figures)) {
@@ -75,23 +84,19 @@ impl News {
 
     /// The membership has changed.
     pub(super) fn see(&mut self, members: &Members) {
-        let live = members.live.iter().map(|(id, member)| {
-            let draining = member.load.as_ref().is_some_and(|load| load.draining);
-            (*id, member, if draining { NodeState::Draining } else { NodeState::Live })
-        });
-        let dead = members.dead.iter().map(|(id, member)| (*id, member, NodeState::Dead));
-        for (node, member, state) in live.chain(dead) {
+        for (&node, member, state) in status::held(members) {
             let generation = member.generation;
             let before = self.seen.insert(node, (generation, state));
             if before.is_some_and(|(_, before)| before == state) {
                 continue;
             }
-            // Another run of a node that comes back was not held dead wrongly.
-            if before == Some((generation, NodeState::Dead)) && state != NodeState::Dead {
+            // Another run of a node that comes back was not held dead wrongly, nor one whose goodbye was late.
+            if before == Some((generation, NodeState::Dead)) && !state.is_gone() {
                 self.figures(|figures| figures.false_deaths += 1);
             }
             match state {
                 NodeState::Dead => tracing::warn!(%node, name = member.name, "a node is gone"),
+                NodeState::Left => tracing::info!(%node, name = member.name, "a node has left"),
                 _ => tracing::info!(%node, name = member.name, state = state.as_str(), "a node is here"),
             }
             self.events.publish(Told::NodeChanged { node, name: member.name.clone(), state });
@@ -184,15 +189,27 @@ impl News {
                 tracing::warn!(%from, %why, "a peer sent a wrong change, which was ignored")
             }
         }
+    }
+
+    /// Looks now and then for what no single step of the core tells.
+    pub(super) fn look(&mut self, node: &Node, now: Instant) {
+        if self.looked.is_some_and(|looked| now - looked < LOOK) {
+            return;
+        }
+        // What it knew when it began has happened to nobody who watches.
+        let first = self.looked.replace(now).is_none();
         self.weigh(node);
+        for passage in node.state().passages().filter(|passage| passage.claimed && passage.to != node.me().node) {
+            let Passage { from, to, documents, .. } = passage;
+            let before = self.claimed.insert((from, to), documents).unwrap_or_default();
+            if documents > before && !first {
+                self.events.publish(Told::DocumentsTakenOver { from, to, documents: documents - before });
+            }
+        }
     }
 
     /// Tells when the cluster comes into equilibrium or leaves it.
     fn weigh(&mut self, node: &Node) {
-        // Reckoned when something is told anyway, and not for every process in a crowd.
-        if self.in_equilibrium.is_some() && !node.counters().started.is_multiple_of(64) {
-            return;
-        }
         let equilibrium = node.balance().equilibrium;
         if self.in_equilibrium.replace(equilibrium.in_equilibrium) != Some(equilibrium.in_equilibrium) {
             let in_equilibrium = equilibrium.in_equilibrium;
@@ -202,34 +219,4 @@ impl News {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::SocketAddr;
-
-    use evenkeel_net::Member;
-
-    use super::*;
-
-    #[test]
-    fn only_the_same_run_of_a_node_was_held_dead_wrongly() {
-        let figures: Arc<Mutex<Figures>> = Arc::default();
-        let mut news = News::new(EventLog::new(Generation(1)), figures.clone());
-        let member = |generation| Member {
-            generation: Generation(generation),
-            name: "b".to_owned(),
-            version: String::new(),
-            address: SocketAddr::from(([127, 0, 0, 1], 1)),
-            http: None,
-            load: None,
-            low: false,
-        };
-        let mut see = |generation, live| {
-            let mut members = Members::default();
-            let side = if live { &mut members.live } else { &mut members.dead };
-            side.insert(NodeId([2; 16]), member(generation));
-            news.see(&members);
-            figures.lock().unwrap().false_deaths
-        };
-        assert_eq!((see(1, true), see(1, false), see(1, true)), (0, 0, 1));
-        assert_eq!((see(1, false), see(2, true), see(2, false), see(2, true)), (1, 1, 1, 2));
-    }
-}
+mod tests;

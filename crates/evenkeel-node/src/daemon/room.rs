@@ -165,6 +165,7 @@ mod tests {
             http: None,
             load: None,
             low,
+            left: false,
         };
         let live = [(node(1), member(true)), (node(2), member(false)), (node(3), member(true))];
         let members = Members { live: live.into(), ..Members::default() };

@@ -9,7 +9,7 @@ use evenkeel_core::balance::{EPSILON, Standing};
 use evenkeel_core::change::{Outcome, Status, Title};
 use evenkeel_core::ids::{BatchId, DocId, NodeId};
 use evenkeel_core::load::Load;
-use evenkeel_net::Members;
+use evenkeel_net::{Member, Members};
 use jiff::Timestamp;
 
 use super::news::Figures;
@@ -56,6 +56,19 @@ pub(super) struct Oneself {
     pub(super) http: Option<SocketAddr>,
 }
 
+/// All other nodes, each with the state in which it is held.
+pub(super) fn held(members: &Members) -> impl Iterator<Item = (&NodeId, &Member, NodeState)> {
+    let live = members.live.iter().map(|(id, member)| {
+        let draining = member.load.as_ref().is_some_and(|load| load.draining);
+        (id, member, if draining { NodeState::Draining } else { NodeState::Live })
+    });
+    let gone = members.dead.iter().map(|(id, member)| {
+        let state = if member.left { NodeState::Left } else { NodeState::Dead };
+        (id, member, state)
+    });
+    live.chain(gone)
+}
+
 /// All nodes.
 pub(super) fn nodes(node: &Node, members: &Members, oneself: &Oneself) -> Nodes {
     let balance = node.balance();
@@ -88,17 +101,12 @@ pub(super) fn nodes(node: &Node, members: &Members, oneself: &Oneself) -> Nodes 
     let own = node.load();
     let state = if node.is_draining() { NodeState::Draining } else { NodeState::Live };
     let mut nodes = vec![status(node.me().node, &oneself.name, state, Some(&own))];
-    let live = members.live.iter().map(|(id, member)| {
-        let draining = member.load.as_ref().is_some_and(|load| load.draining);
-        (id, member, if draining { NodeState::Draining } else { NodeState::Live })
-    });
-    let dead = members.dead.iter().map(|(id, member)| (id, member, NodeState::Dead));
-    for (id, member, state) in live.chain(dead) {
-        // What a dead node said of itself no longer holds: what it still owns waits for its heirs.
+    for (id, member, state) in held(members) {
+        // What a node that is gone said of itself no longer holds: what it still owns waits for its heirs.
         let last = node.view().live.get(id).map(|peer| &peer.load).or(member.load.as_ref());
-        let of_the_dead =
+        let of_the_gone =
             last.map(|load| Load { pending: node.state().owned_by(*id), running: 0, work: 0.0, ..load.clone() });
-        let load = if state == NodeState::Dead { of_the_dead.as_ref() } else { last };
+        let load = if state.is_gone() { of_the_gone.as_ref() } else { last };
         nodes.push(NodeStatus {
             generation: member.generation,
             version: member.version.clone(),
@@ -170,7 +178,8 @@ pub(super) fn explanation(node: &Node, doc: DocId) -> Option<Explanation> {
         schema: Schema,
         batch: doc.batch,
         document: doc.number,
-        length: state.length(doc).unwrap_or_default(),
+        // Once all of a segment have ended, the state has only zeros.
+        length: state.length(doc).filter(|length| !standing.has_ended() || length.0 > 0),
         state: standing,
         node: entry.node,
         node_name: None,
@@ -179,6 +188,8 @@ pub(super) fn explanation(node: &Node, doc: DocId) -> Option<Explanation> {
         failures: tries.failures,
         crashes: tries.crashes,
         copies: Vec::new(),
+        unanswered: Vec::new(),
+        names: Vec::new(),
         reason,
         next_attempt_at: after,
         result: None,

@@ -16,13 +16,16 @@ use super::value::{self, HostPort};
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  \
     evenkeel node --secret-file secret --listen 10.0.0.1:7116\n  \
-    evenkeel node --secret-file secret --listen 0.0.0.0:7116 --seed node1.example:7116 -j 16")]
+    evenkeel node --secret-file secret --listen 0.0.0.0:7116 --seed node1.example:7116 -j 16\n  \
+    evenkeel node --name b --listen 127.0.0.1:7216 --http 127.0.0.1:7217 --data-dir b \
+    --seed 127.0.0.1:7116  # a second one on this host")]
 pub struct NodeArgs {
-    /// A node to join the cluster by; may be repeated. One that does not answer is asked again for ever.
+    /// A node to join the cluster by; may be repeated. One that does not answer is asked again for ever
+    /// [default: none, the first node of a cluster].
     #[arg(long = "seed", value_name = "HOST:PORT")]
     pub seeds: Vec<HostPort>,
 
-    /// Configuration file.
+    /// Configuration file [default: none].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
 
@@ -39,23 +42,25 @@ pub struct NodeArgs {
     #[arg(long, allow_negative_numbers = true, value_name = "N", value_parser = value::slots)]
     pub max_process_limit: Option<u32>,
 
-    /// UDP address for other nodes.
+    /// UDP address for other nodes; off loopback it needs a secret [default: 127.0.0.1:7116].
     #[arg(long, value_name = "IP:PORT", value_parser = value::udp_address)]
     pub listen: Option<SocketAddr>,
 
-    /// Address by which other nodes reach this one, where it is not the one it listens on.
+    /// Address by which other nodes reach this one, where it is not the one it listens on
+    /// [default: that of --listen].
     #[arg(long, value_name = "IP:PORT", value_parser = value::udp_address)]
     pub advertise: Option<SocketAddr>,
 
-    /// TCP address of the HTTP API; off loopback it needs a token.
+    /// TCP address of the HTTP API; off loopback it needs a token [default: 127.0.0.1:7117].
     #[arg(long, value_name = "IP:PORT", value_parser = value::tcp_address)]
     pub http: Option<SocketAddr>,
 
-    /// Collector of traces, such as http://127.0.0.1:4318 (OTLP over HTTP).
+    /// Collector of traces, such as http://127.0.0.1:4318 (OTLP over HTTP) [default: none].
     #[arg(long, value_name = "URL")]
     pub otlp: Option<String>,
 
-    /// Where the node keeps its key and its documents.
+    /// Where the node keeps its key and its documents; each node has its own [default: $STATE_DIRECTORY,
+    /// $XDG_STATE_HOME/evenkeel, $HOME/.local/state/evenkeel or /var/lib/evenkeel, by the first variable that is set].
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data_dir: Option<PathBuf>,
 

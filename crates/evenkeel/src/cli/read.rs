@@ -25,6 +25,13 @@ pub struct StatusArgs {
 }
 
 /// Show the nodes, their load, and whether any document would gain by moving.
+///
+/// SPEED is how fast one slot of the node works, by the documents that have ended there; 1 is the mean of the cluster. LEVEL is
+/// about how many seconds the node needs for what it has, running and waiting, with all its slots; until documents have shown
+/// how fast they go, it is the length of that for each slot. The regret is the most LEVEL that any document would gain if it
+/// alone moved to another node: while it is no more than 5 % of the mean LEVEL, the cluster is in equilibrium.
+///
+/// A node that is `left` was drained or stopped; one that is `dead` was not heard of, and others take over what it had.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Example:\n  evenkeel nodes --http http://node3:7117")]
 pub struct NodesArgs {

@@ -226,3 +226,13 @@ fn help_says_what_there_is() {
         insta::assert_snapshot!(format!("help_{name}"), help(command));
     }
 }
+
+#[test]
+fn the_help_of_a_node_has_the_defaults_that_it_has() {
+    let help = command::<NodeArgs>("node").render_long_help().to_string();
+    let config = evenkeel_node::config::Config::default();
+    for default in [config.network.listen, config.http.listen] {
+        assert!(help.contains(&format!("[default: {default}]")), "{default} is missing in\n{help}");
+    }
+    assert!(help.contains(&format!("[default: {}]", config.node.max_process_limit)));
+}

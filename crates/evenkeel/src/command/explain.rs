@@ -2,6 +2,7 @@
 
 use std::io;
 
+use evenkeel_core::ids::NodeId;
 use evenkeel_node::api::types::{DocumentState, Explanation};
 use indicatif::HumanBytes;
 
@@ -11,6 +12,9 @@ use crate::client::{self, Client};
 use crate::output::ending::describe;
 use crate::output::exit::{CommandResult, ExitStatus};
 use crate::output::table;
+
+/// Where no node that was asked has told who keeps the payload. The page says the same.
+const UNKNOWN: &str = "no node that answered";
 
 /// Explains a document.
 pub(super) fn explain(arguments: ExplainArgs) -> CommandResult {
@@ -33,7 +37,7 @@ pub(super) fn fields(explanation: &Explanation) -> Vec<(&'static str, String)> {
         ("document", format!("{batch}/{document}")),
         ("state", state(explanation.state).to_owned()),
         ("reason", explanation.reason.clone()),
-        ("length", length.to_string()),
+        ("length", length.map_or_else(|| "no longer known".to_owned(), |length| length.to_string())),
         ("node", node),
         ("epoch", format!("{epoch}{claimed}")),
     ];
@@ -43,9 +47,14 @@ pub(super) fn fields(explanation: &Explanation) -> Vec<(&'static str, String)> {
     if *crashes > 0 {
         fields.push(("owners lost while running it", crashes.to_string()));
     }
-    if !explanation.copies.is_empty() {
-        let copies: Vec<String> = explanation.copies.iter().map(ToString::to_string).collect();
-        fields.push(("payload on", copies.join(", ")));
+    let named = |nodes: &[NodeId]| {
+        let names: Vec<String> = nodes.iter().map(|node| explanation.name_of(*node)).collect();
+        names.join(", ")
+    };
+    let copies = if explanation.copies.is_empty() { UNKNOWN.to_owned() } else { named(&explanation.copies) };
+    fields.push(("payload on", copies));
+    if !explanation.unanswered.is_empty() {
+        fields.push(("no answer from", named(&explanation.unanswered)));
     }
     fields.extend(explanation.next_attempt_at.map(|at| ("next attempt", time(at))));
     if let Some(result) = &explanation.result {

@@ -16,7 +16,7 @@ use evenkeel_core::units::Length;
 use evenkeel_net::records::{Captured, Exit, ResultRecord};
 use evenkeel_node::api::types::{
     Accepted, BatchState, BatchStatus, Certificate, Contents, DocumentState, Documents, Equilibrium, ErrorCode,
-    Explanation, NewBatch, NodeState, NodeStatus, Nodes, Problem, ResultLine, Schema,
+    Explanation, NewBatch, NodeName, NodeState, NodeStatus, Nodes, Problem, ResultLine, Schema,
 };
 use evenkeel_node::api::{
     ApiSettings, Backend, Document, EventLog, Listing, Results, Snapshot, Token, Upload, Wanted, router, serve,
@@ -392,7 +392,7 @@ impl Backend for Fake {
             schema: Schema,
             batch: doc.batch,
             document: doc.number,
-            length: Length(17),
+            length: Some(Length(17)),
             state: DocumentState::Failed,
             node: NodeId([0x11; 16]),
             node_name: Some("here".to_owned()),
@@ -401,6 +401,11 @@ impl Backend for Fake {
             failures: Attempt(2),
             crashes: 0,
             copies: vec![NodeId([0x11; 16]), NodeId([0x22; 16])],
+            unanswered: vec![NodeId([0x33; 16])],
+            names: vec![
+                NodeName { id: NodeId([0x11; 16]), name: "here".to_owned() },
+                NodeName { id: NodeId([0x33; 16]), name: "lost\x1b[2J".to_owned() },
+            ],
             reason: "both of its attempts failed".to_owned(),
             next_attempt_at: None,
             result: Some(ResultLine::from(&result)),
@@ -420,7 +425,8 @@ impl Backend for Fake {
             if drained == Some(node.id) {
                 // The first look finds it draining, the second one gone.
                 let looks = self.memory.looks.fetch_add(1, SeqCst);
-                node.state = if looks == 0 || node.is_self { NodeState::Draining } else { NodeState::Dead };
+                let gone = if deadly { NodeState::Dead } else { NodeState::Left };
+                node.state = if looks == 0 || node.is_self { NodeState::Draining } else { gone };
                 if !deadly {
                     node.pending = 0;
                 }

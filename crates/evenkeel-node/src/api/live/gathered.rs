@@ -61,7 +61,7 @@ impl Gathered {
                 self.keep(event);
             }
             // The picture has these of all nodes.
-            Event::DocumentsMoved { .. } | Event::DocumentsTakenOver { .. } => {}
+            Event::DocumentsMoved { .. } => {}
             // What happened before anybody watched is not missed by those who begin to.
             Event::Missed { .. } if first => self.forgotten = event.id,
             Event::Missed { count } => self.news.untold += count.unwrap_or_default(),

@@ -18,7 +18,8 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::api::metrics::{self, Core};
 use crate::api::types::{
     Accepted, BatchState, BatchStatus, Certificate, Contents, Digest, DocumentState, DocumentStatus, Documents,
-    Equilibrium, ErrorCode, Event, Explanation, NewBatch, NodeState, NodeStatus, Nodes, Problem, ResultLine, Schema,
+    Equilibrium, ErrorCode, Event, Explanation, NewBatch, NodeName, NodeState, NodeStatus, Nodes, Problem, ResultLine,
+    Schema,
 };
 use crate::api::{Backend, Document, EventLog, Listing, Results, Snapshot, Upload, Wanted};
 
@@ -271,7 +272,7 @@ impl Backend for Fake {
             schema: Schema,
             batch: doc.batch,
             document: doc.number,
-            length: Length(17),
+            length: Some(Length(17)),
             state: DocumentState::Done,
             node: NodeId([7; 16]),
             node_name: Some("seven".to_owned()),
@@ -280,6 +281,8 @@ impl Backend for Fake {
             failures: Attempt(1),
             crashes: 0,
             copies: vec![NodeId([7; 16]), NodeId([8; 16])],
+            unanswered: vec![NodeId([9; 16])],
+            names: vec![NodeName { id: NodeId([7; 16]), name: "seven".to_owned() }],
             reason: "it succeeded".to_owned(),
             next_attempt_at: Some("2026-01-02T03:04:05Z".parse().expect("a time")),
             result: Some(ResultLine::from(&record(doc.number.0, Outcome::Done))),

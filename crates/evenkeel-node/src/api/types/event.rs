@@ -77,9 +77,10 @@ pub enum Event {
         /// How many.
         documents: u64,
     },
-    /// Documents of a dead node were claimed by an heir.
+    /// Documents of a node that is gone were claimed by an heir. Each node tells of its own claims at once, and of others' as
+    /// it hears of them.
     DocumentsTakenOver {
-        /// The dead node.
+        /// The node that is gone.
         #[serde(with = "text")]
         from: NodeId,
         /// Its heir.

@@ -25,6 +25,23 @@ pub enum DocumentState {
     Cancelled,
 }
 
+impl DocumentState {
+    /// Whether it has its outcome.
+    pub fn has_ended(self) -> bool {
+        matches!(self, DocumentState::Done | DocumentState::Failed | DocumentState::Cancelled)
+    }
+}
+
+/// What a node is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeName {
+    /// Its id.
+    #[serde(with = "text")]
+    pub id: NodeId,
+    /// Its name for people.
+    pub name: String,
+}
+
 /// One document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
@@ -35,8 +52,9 @@ pub struct Explanation {
     pub batch: BatchId,
     /// The document's number in it.
     pub document: DocNumber,
-    /// Its predicted cost.
-    pub length: Length,
+    /// Its predicted cost. No longer known once all documents of its segment have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<Length>,
     /// Where it stands.
     pub state: DocumentState,
     /// Its owner, or the node that wrote its outcome.
@@ -56,6 +74,12 @@ pub struct Explanation {
     /// Nodes that keep its payload.
     #[serde(with = "text::list")]
     pub copies: Vec<NodeId>,
+    /// Nodes that were asked about it and did not answer within a moment: what only they know is missing here.
+    #[serde(default, with = "text::list", skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<NodeId>,
+    /// Names of the nodes that this tells of, as far as they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<NodeName>,
     /// Why it stands where it stands, in a sentence.
     pub reason: String,
     /// When it will be tried again, while it backs off and the answering node is its owner.
@@ -64,4 +88,12 @@ pub struct Explanation {
     /// Its result, once it has one that can be reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultLine>,
+}
+
+impl Explanation {
+    /// What a node that this tells of is called: its id if it has no name here.
+    pub fn name_of(&self, id: NodeId) -> String {
+        let known = self.names.iter().find(|known| known.id == id);
+        known.map_or_else(|| id.to_string(), |known| known.name.clone())
+    }
 }

@@ -23,7 +23,7 @@ pub use batch::{BatchState, BatchStatus, Batches};
 pub use contents::{Contents, Digest};
 pub use document::{DocumentStatus, Documents};
 pub use event::{Event, Numbered};
-pub use explanation::{DocumentState, Explanation};
+pub use explanation::{DocumentState, Explanation, NodeName};
 pub use live::{Fields, Frame, Moved, Ran};
 pub use node::{Certificate, Draining, Equilibrium, NodeState, NodeStatus, Nodes};
 pub use problem::{ErrorCode, Problem};

@@ -19,11 +19,19 @@ pub enum NodeState {
     Dead,
     /// It gives everything away and takes nothing.
     Draining,
+    /// It has said that it leaves, and is gone.
+    Left,
 }
 
 impl NodeState {
     /// Every state, in the order of severity in which a person scans them.
-    pub const ALL: [NodeState; 4] = [NodeState::Live, NodeState::Draining, NodeState::Suspect, NodeState::Dead];
+    pub const ALL: [NodeState; 5] =
+        [NodeState::Left, NodeState::Live, NodeState::Draining, NodeState::Suspect, NodeState::Dead];
+
+    /// Whether a node in this state is not there any more, and neither runs nor takes anything.
+    pub fn is_gone(self) -> bool {
+        matches!(self, NodeState::Dead | NodeState::Left)
+    }
 
     /// As JSON and metrics name it.
     pub fn as_str(self) -> &'static str {
@@ -32,6 +40,7 @@ impl NodeState {
             NodeState::Suspect => "suspect",
             NodeState::Dead => "dead",
             NodeState::Draining => "draining",
+            NodeState::Left => "left",
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Waits until a node that was asked to leave is gone, and tells whether it left or died.
 //!
-//! To the others both look alike: it is held dead. But one that left owned nothing any more, while of one that died the
-//! others take documents over.
+//! One that left has said so to the others, but it may have died a moment later, or have been made to hurry. So what counts
+//! is what it owned: one that left owned nothing any more, while of one that died the others take documents over.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use evenkeel_core::ids::{Generation, NodeId};
-use evenkeel_node::api::types::{NodeState, NodeStatus, Nodes};
+use evenkeel_node::api::types::{NodeStatus, Nodes};
 use indicatif::HumanCount;
 
 use crate::client::{Client, ClientError};
@@ -37,7 +37,7 @@ pub(super) struct Leaving {
     pending: u64,
     /// Documents that the others had taken over from dead nodes by then.
     taken_over: u64,
-    /// Since when it is held dead, and how many documents it still owned then: of what heirs have claimed since, one hears
+    /// Since when it is gone, and how many documents it still owned then: of what heirs have claimed since, one hears
     /// from each of them by itself.
     owing: Option<(Instant, u64)>,
 }
@@ -108,7 +108,7 @@ impl Leaving {
         let found = find(nodes, self.node)
             .filter(|node| self.generation.is_none_or(|generation| node.generation <= generation));
         let taken_over = taken_over(nodes, self.node);
-        if let Some(node) = found.filter(|node| node.state != NodeState::Dead) {
+        if let Some(node) = found.filter(|node| !node.state.is_gone()) {
             (self.pending, self.taken_over, self.owing) = (node.pending, taken_over, None);
             return Seen::Undecided;
         }

@@ -8,8 +8,8 @@ use evenkeel_core::ids::{Attempt, BatchId, DocId, DocNumber, Epoch, Generation, 
 use evenkeel_core::units::Length;
 use evenkeel_net::records::{Captured, Exit, ResultRecord};
 use evenkeel_node::api::types::{
-    BatchState, BatchStatus, Certificate, DocumentState, Equilibrium, Event, Explanation, NodeState, NodeStatus, Nodes,
-    Numbered, ResultLine, Schema,
+    BatchState, BatchStatus, Certificate, DocumentState, Equilibrium, Event, Explanation, NodeName, NodeState,
+    NodeStatus, Nodes, Numbered, ResultLine, Schema,
 };
 
 use super::picture::{Heard, Picture};
@@ -116,7 +116,7 @@ pub(super) fn explanation(number: u32) -> Explanation {
         schema: Schema,
         batch: RUNNING,
         document: DocNumber(number),
-        length: Length(17),
+        length: Some(Length(17)),
         state: DocumentState::Failed,
         node: id(4),
         node_name: Some("node4".to_owned()),
@@ -125,6 +125,8 @@ pub(super) fn explanation(number: u32) -> Explanation {
         failures: Attempt(2),
         crashes: 0,
         copies: vec![id(1), id(4)],
+        unanswered: Vec::new(),
+        names: vec![NodeName { id: id(1), name: "node1".to_owned() }, NodeName { id: id(4), name: "node4".to_owned() }],
         reason: "both of its attempts failed".to_owned(),
         next_attempt_at: None,
         result: Some(failed_line(number, b"half of\n\tit\n", b"factor: '\x1b[2Jx' is not a valid positive integer\n")),

@@ -421,6 +421,7 @@ fn objection(deed: Deed, picture: &Picture) -> Option<String> {
             let name = picture.name(id);
             match node.state {
                 NodeState::Dead => return Some(format!("node {name} is dead: there is nothing to drain")),
+                NodeState::Left => return Some(format!("node {name} has left: there is nothing to drain")),
                 NodeState::Draining => return Some(format!("node {name} is draining already")),
                 NodeState::Live | NodeState::Suspect => {}
             }

@@ -47,7 +47,7 @@ fn a_flood_of_documents_does_not_wash_away_what_matters() {
     }
     let words: Vec<String> = picture.events(false).iter().map(|event| picture.words(&event.event)).collect();
     assert_eq!(words.len(), 5);
-    assert_eq!(words[0], "node4 took over 1,800 documents of node2, which is dead");
+    assert_eq!(words[0], "node4 took over 1,800 documents of node2, which is gone");
     assert_eq!(picture.events(true).len(), 5 + 200);
 }
 

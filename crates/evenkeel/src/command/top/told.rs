@@ -95,10 +95,13 @@ pub(super) fn words(event: &Event, name: impl Fn(NodeId) -> String) -> String {
             format!("{} moved from {} to {}", count(*documents), name(*from), name(*to))
         }
         Event::DocumentsTakenOver { from, to, documents } => {
-            format!("{} took over {} of {}, which is dead", name(*to), count(*documents), name(*from))
+            format!("{} took over {} of {}, which is gone", name(*to), count(*documents), name(*from))
         }
         Event::DuplicateStopped { batch, document, owner } => {
             format!("a second run of {batch}/{document} stopped: {} has it", name(*owner))
+        }
+        Event::NodeChanged { name, state: NodeState::Left, .. } => {
+            format!("node {} has left", printable(name.as_ref()))
         }
         Event::NodeChanged { name, state, .. } => format!("node {} is {}", printable(name.as_ref()), state.as_str()),
         Event::EquilibriumChanged { in_equilibrium: true, .. } => "in equilibrium".to_owned(),
@@ -138,8 +141,9 @@ mod tests {
             (Event::DocumentsMoved { from: one, to: two, documents: 1_500 }, "1,500 documents moved from one to two"),
             (
                 Event::DocumentsTakenOver { from: one, to: two, documents: 3 },
-                "two took over 3 documents of one, which is dead",
+                "two took over 3 documents of one, which is gone",
             ),
+            (Event::NodeChanged { node: one, name: "one".to_owned(), state: NodeState::Left }, "node one has left"),
             (
                 Event::NodeChanged { node: one, name: "o\x1b[2Jne".to_owned(), state: NodeState::Draining },
                 "node o\\u{1b}[2Jne is draining",

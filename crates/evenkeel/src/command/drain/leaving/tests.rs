@@ -1,4 +1,4 @@
-use evenkeel_node::api::types::{Equilibrium, Schema};
+use evenkeel_node::api::types::{Equilibrium, NodeState, Schema};
 
 use super::*;
 
@@ -51,9 +51,10 @@ fn seen(looks: &[Nodes]) -> Seen {
 
 #[test]
 fn a_node_that_gave_everything_away_has_left() {
-    use NodeState::{Dead, Draining, Live};
+    use NodeState::{Dead, Draining, Left, Live};
     assert_eq!(seen(&[nodes(Live, 9, 2), nodes(Draining, 4, 2)]), Seen::Undecided);
     assert_eq!(seen(&[nodes(Live, 9, 2), nodes(Draining, 0, 2), nodes(Dead, 0, 2)]), Seen::Gone);
+    assert_eq!(seen(&[nodes(Live, 9, 2), nodes(Draining, 0, 2), nodes(Left, 0, 2)]), Seen::Gone);
     let forgotten = Nodes { nodes: Vec::new(), ..nodes(Dead, 0, 2) };
     assert_eq!(seen(&[nodes(Draining, 0, 2), forgotten]), Seen::Gone);
 }
@@ -70,8 +71,9 @@ fn the_last_that_a_node_did_before_it_left_may_be_heard_late() {
 
 #[test]
 fn a_node_whose_documents_are_taken_over_has_died() {
-    use NodeState::{Dead, Draining};
+    use NodeState::{Dead, Draining, Left};
     assert_eq!(seen(&[nodes(Draining, 3, 2), nodes(Dead, 3, 2), nodes(Dead, 1, 4)]), Seen::Lost(3));
+    assert_eq!(seen(&[nodes(Draining, 3, 2), nodes(Left, 3, 2), nodes(Left, 1, 4)]), Seen::Lost(3), "it was hurried");
     assert_eq!(seen(&[nodes(Draining, 3, 2), nodes(Dead, 0, 5)]), Seen::Lost(3));
     let mut looks = vec![nodes(Draining, 3, 2)];
     looks.extend((0..6).map(|_| nodes(Dead, 3, 2)));

@@ -77,14 +77,14 @@ fn header(picture: &Picture, width: usize, height: u16) -> Vec<(String, Style)> 
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let mut lines = Vec::new();
     let of = |states: &[NodeState]| picture.nodes().iter().filter(|node| states.contains(&node.state)).count();
-    let there = picture.nodes().iter().filter(|node| node.state != NodeState::Dead);
+    let there = picture.nodes().iter().filter(|node| !node.state.is_gone());
     let (running, slots) = there.clone().fold((0u64, 0u64), |(running, slots), node| {
         (running + u64::from(node.running), slots + u64::from(node.max_process))
     });
     let pending: u64 = picture.batches().iter().map(|batch| u64::from(batch.pending)).sum();
     let mut counts = format!("{} live", of(&[NodeState::Live]));
-    for (state, count) in [NodeState::Draining, NodeState::Suspect, NodeState::Dead].map(|state| (state, of(&[state])))
-    {
+    let others = [NodeState::Draining, NodeState::Suspect, NodeState::Dead, NodeState::Left];
+    for (state, count) in others.map(|state| (state, of(&[state]))) {
         if count > 0 {
             counts.push_str(&format!(", {count} {}", state.as_str()));
         }

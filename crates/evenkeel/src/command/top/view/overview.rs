@@ -75,7 +75,7 @@ fn nodes_table<'a>(picture: &'a Picture, screen: &'a Screen, nodes: &[&'a NodeSt
     let Choice { sort, reverse, filter, .. } = &screen.nodes;
     let order = |down: bool| if down == *reverse { Order::Up } else { Order::Down };
     let longest = nodes.iter().map(|node| text::width(&printable(node.name.as_ref()))).max().unwrap_or(0);
-    let live = |node: &&NodeStatus| node.state != NodeState::Dead;
+    let live = |node: &&NodeStatus| !node.state.is_gone();
     let highest = picture.nodes().iter().filter(live).map(|node| node.level).fold(0.0, f64::max);
     let mean =
         picture.nodes.as_ref().and_then(|nodes| nodes.equilibrium.certificate).map(|certificate| certificate.mean);
@@ -104,11 +104,12 @@ fn node_row<'a>(node: &'a NodeStatus, highest: f64, mean: Option<f64>) -> Vec<Ce
         NodeState::Live => Style::new(),
         NodeState::Draining | NodeState::Suspect => Style::new().fg(Color::Yellow),
         NodeState::Dead => Style::new().fg(Color::Red),
+        NodeState::Left => Style::new().add_modifier(Modifier::DIM),
     };
-    let dead = node.state == NodeState::Dead;
-    // Of a dead node everything is what it said last.
-    let level = if dead { 0.0 } else { node.level };
-    let said = if dead { Style::new().add_modifier(Modifier::DIM) } else { Style::new() };
+    let gone = node.state.is_gone();
+    // Of a node that is gone everything is what it said last.
+    let level = if gone { 0.0 } else { node.level };
+    let said = if gone { Style::new().add_modifier(Modifier::DIM) } else { Style::new() };
     vec![
         Cell::new(printable(node.name.as_ref())),
         Cell::new(node.state.as_str()).style(colour),
@@ -116,7 +117,7 @@ fn node_row<'a>(node: &'a NodeStatus, highest: f64, mean: Option<f64>) -> Vec<Ce
         Cell::new(format!("{}/{}", node.running, node.max_process)).style(said),
         Cell::new(figure(node.speed)).style(said),
         Cell::new(figure(node.level)).style(said),
-        Cell::of_width(move |width| level_bar(level, highest, mean.filter(|_| !dead), width))
+        Cell::of_width(move |width| level_bar(level, highest, mean.filter(|_| !gone), width))
             .style(Style::new().fg(Color::Cyan)),
     ]
 }
