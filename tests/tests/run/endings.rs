@@ -19,7 +19,11 @@ fn a_failed_document_fails_the_job_and_stops_no_other() {
 fn what_a_document_says_is_not_glued_to_what_we_say() {
     let scratch = Scratch::new();
     let job = |status: &str| scratch.call(["run", "sh", "-c", "printf trouble >&2; exit {}", ":::", status]).stderr;
-    assert!(job("1").starts_with("trouble\nevenkeel: document 0 (1) failed: exit status 1\n1 document: "), "{}", job("1"));
+    assert!(
+        job("1").starts_with("trouble\nevenkeel: document 0 (1) failed: exit status 1\n1 document: "),
+        "{}",
+        job("1")
+    );
     assert!(job("0").starts_with("trouble\n1 document: 1 done"), "{}", job("0"));
 }
 
