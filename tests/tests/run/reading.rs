@@ -15,7 +15,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 async fn waiting(scratch: &Scratch) -> (Child, PipeWriter) {
     let (input, mut pipe) = std::io::pipe().expect("a pipe");
     pipe.write_all(b"a\n").expect("a pipe has room");
-    let mut call = scratch.command(["run", "--progress", "--", "echo", "{}"]);
+    let program = scratch.command(["run", "--progress", "--", "echo", "{}"]);
+    // Where the tests themselves are run by `nohup`, all that they start would ignore a hang-up.
+    let mut call = std::process::Command::new("env");
+    call.arg("--default-signal=HUP").arg(program.get_program()).args(program.get_args()).current_dir(scratch.path());
+    call.env("TMPDIR", scratch.path().join("tmp"));
     let call = call.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = call.spawn().expect("the program can be started");
     // Its nodes keep their files among the temporary ones; signals are heard before there are any.
